@@ -1,0 +1,67 @@
+using System.Net;
+
+namespace Vigil.ServiceDefaults;
+
+/// <summary>Section <c>Listen</c>: where the service listens.</summary>
+public sealed class EndpointOptions : IValidatedOptions
+{
+    /// <summary>Section name.</summary>
+    public const string Section = "Listen";
+
+    /// <summary>IP address; <c>0.0.0.0</c> or <c>::</c> for all. Default 127.0.0.1.</summary>
+    public string Address { get; set; } = "127.0.0.1";
+
+    /// <summary>gRPC port, 0 for any free one. Default: the service's own.</summary>
+    public int? GrpcPort { get; set; }
+
+    /// <summary>HTTP port, 0 for any free one. Default: the service's own.</summary>
+    public int? HttpPort { get; set; }
+
+    /// <summary>TLS; plain text when no certificate is named.</summary>
+    public TlsOptions Tls { get; set; } = new();
+
+    /// <summary>Open connections on both ports together, 10 to 1,000,000. Default 10,000.</summary>
+    public long MaxConnections { get; set; } = 10_000;
+
+    /// <summary>Bytes of one HTTP request's body (gRPC messages have their own limit), 1 KiB to 1 GiB. Default 32 MiB.</summary>
+    public long MaxRequestBytes { get; set; } = 32 << 20;
+
+    /// <summary>How long calls in progress may go on after a request to stop, 0 to 5 minutes. Default 10 s.</summary>
+    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <inheritdoc />
+    public IEnumerable<OptionFault> Validate()
+    {
+        if (!IPAddress.TryParse(Address, out _)) yield return new(nameof(Address), Address, "an IP address, e.g. 127.0.0.1, 0.0.0.0 or ::");
+        if (GrpcPort is < 0 or > 65535) yield return new(nameof(GrpcPort), GrpcPort, "0 to 65535");
+        if (HttpPort is < 0 or > 65535) yield return new(nameof(HttpPort), HttpPort, "0 to 65535");
+        if (GrpcPort is > 0 && GrpcPort == HttpPort) yield return new(nameof(HttpPort), HttpPort, $"another port than {Section}:{nameof(GrpcPort)}");
+        if (MaxConnections is < 10 or > 1_000_000) yield return new(nameof(MaxConnections), MaxConnections, "10 to 1000000");
+        if (MaxRequestBytes is < 1024 or > 1 << 30) yield return new(nameof(MaxRequestBytes), MaxRequestBytes, "1024 to 1073741824");
+        if (ShutdownTimeout < TimeSpan.Zero || ShutdownTimeout > TimeSpan.FromMinutes(5)) yield return new(nameof(ShutdownTimeout), ShutdownTimeout, "00:00:00 to 00:05:00");
+        foreach (var fault in Tls.Validate()) yield return fault with { Property = $"{nameof(Tls)}.{fault.Property}" };
+    }
+}
+
+/// <summary>Section <c>Listen:Tls</c>.</summary>
+public sealed class TlsOptions
+{
+    /// <summary>PEM file with the certificate, and the chain after it.</summary>
+    public string? CertificatePath { get; set; }
+
+    /// <summary>PEM file with the private key; the certificate's own file when not set.</summary>
+    public string? KeyPath { get; set; }
+
+    /// <summary>PEM file with the authorities of client certificates. When set, every client must show one.</summary>
+    public string? ClientCaPath { get; set; }
+
+    internal IEnumerable<OptionFault> Validate()
+    {
+        if (CertificatePath is null && (KeyPath ?? ClientCaPath) is not null)
+            yield return new(nameof(CertificatePath), null, "a PEM file, when KeyPath or ClientCaPath is set");
+        foreach (var (name, path) in new[] { (nameof(CertificatePath), CertificatePath), (nameof(KeyPath), KeyPath), (nameof(ClientCaPath), ClientCaPath) })
+        {
+            if (path is not null && !File.Exists(path)) yield return new(name, path, "a file that exists and can be read");
+        }
+    }
+}

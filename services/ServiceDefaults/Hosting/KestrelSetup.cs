@@ -1,0 +1,92 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+
+namespace Vigil.ServiceDefaults;
+
+/// <summary>Two listeners: one for gRPC (HTTP/2 without negotiation, so that plain text works) and one for everything else.</summary>
+internal static class KestrelSetup
+{
+    public static void AddListeners(this WebApplicationBuilder builder, ServiceIdentity identity)
+    {
+        builder.Services.AddValidatedOptions<EndpointOptions>(EndpointOptions.Section);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = builder.Configuration.GetValidated<EndpointOptions>(EndpointOptions.Section).ShutdownTimeout);
+        builder.WebHost.UseKestrelCore();
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<EndpointOptions>>((kestrel, endpoints) => Configure(kestrel, endpoints.Value, identity));
+    }
+
+    private static void Configure(KestrelServerOptions kestrel, EndpointOptions endpoints, ServiceIdentity identity)
+    {
+        kestrel.AddServerHeader = false;
+        var limits = kestrel.Limits;
+        limits.MaxConcurrentConnections = endpoints.MaxConnections;
+        limits.MaxRequestBodySize = endpoints.MaxRequestBytes;
+        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
+        limits.KeepAliveTimeout = TimeSpan.FromMinutes(2);
+        limits.Http2.MaxStreamsPerConnection = 1000;
+        limits.Http2.InitialStreamWindowSize = 1 << 20;
+        limits.Http2.InitialConnectionWindowSize = 4 << 20;
+        // Finds callers that vanished without closing, whose streams would otherwise hold memory for hours.
+        limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+        limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
+
+        var address = IPAddress.Parse(endpoints.Address);
+        var tls = Tls(endpoints.Tls);
+        kestrel.Listen(address, endpoints.GrpcPort ?? identity.GrpcPort, listen =>
+        {
+            listen.Protocols = HttpProtocols.Http2;
+            if (tls is not null) listen.UseHttps(tls);
+        });
+        kestrel.Listen(address, endpoints.HttpPort ?? identity.HttpPort, listen =>
+        {
+            // Without TLS there is nothing to negotiate HTTP/2 with.
+            listen.Protocols = tls is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+            if (tls is not null) listen.UseHttps(tls);
+        });
+    }
+
+    private static HttpsConnectionAdapterOptions? Tls(TlsOptions options)
+    {
+        if (options.CertificatePath is null) return null;
+        var https = new HttpsConnectionAdapterOptions();
+        try
+        {
+            https.ServerCertificate = X509Certificate2.CreateFromPemFile(options.CertificatePath, options.KeyPath);
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(options.CertificatePath);
+            chain.RemoveAt(0);
+            https.ServerCertificateChain = chain;
+        }
+        catch (CryptographicException e)
+        {
+            throw new OptionsValidationException(EndpointOptions.Section, typeof(EndpointOptions),
+                [OptionBinding.Message("Listen:Tls:CertificatePath", options.CertificatePath, $"a PEM certificate with its key in it or in Listen:Tls:KeyPath ({e.Message})")]);
+        }
+        if (options.ClientCaPath is not null)
+        {
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(options.ClientCaPath);
+            https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+            https.ClientCertificateValidation = (certificate, _, _) => IsSignedBy(certificate, authorities);
+        }
+        return https;
+    }
+
+    private static bool IsSignedBy(X509Certificate2 certificate, X509Certificate2Collection authorities)
+    {
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.2")); // client authentication
+        return chain.Build(certificate);
+    }
+}
