@@ -1,0 +1,183 @@
+using System.Globalization;
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace Vigil.Alerting.Policies;
+
+/// <summary>
+/// A mapping of a policy file while it is being read: hands out values by key, remembers which keys were asked for, and
+/// reports with line, column and path what does not fit.
+/// </summary>
+internal sealed class YamlMap
+{
+    private readonly YamlReport report;
+    private readonly string path;
+    private readonly Mark start;
+    private readonly Dictionary<string, (YamlNode Key, YamlNode Value)> entries = new(StringComparer.Ordinal);
+    private readonly HashSet<string> known = new(StringComparer.Ordinal);
+
+    public YamlMap(YamlMappingNode node, string path, YamlReport report)
+    {
+        this.path = path;
+        this.report = report;
+        start = node.Start;
+        foreach (var (key, value) in node.Children)
+        {
+            if (key is not YamlScalarNode { Value: { } name })
+                report.Error(key.Start, path, "a key must be a plain word");
+            else if (name == "<<" && value is YamlMappingNode merged)
+                foreach (var (mergedKey, mergedValue) in merged.Children) entries.TryAdd(((YamlScalarNode)mergedKey).Value ?? "", (mergedKey, mergedValue));
+            else
+                entries[name] = (key, value);
+        }
+    }
+
+    public Mark Start => start;
+
+    public string PathOf(string key) => path.Length == 0 ? key : $"{path}.{key}";
+
+    public bool Has(string key) => entries.ContainsKey(key);
+
+    public Mark MarkOf(string key) => entries.TryGetValue(key, out var entry) ? entry.Value.Start : start;
+
+    public IEnumerable<string> Keys => entries.Keys;
+
+    public void Error(string key, string reason) => report.Error(MarkOf(key), PathOf(key), reason);
+
+    public void Warn(string key, string reason) => report.Warn(MarkOf(key), PathOf(key), reason);
+
+    /// <summary>The text of a scalar; null when absent, or when it is something else (which is reported).</summary>
+    public string? Text(string key)
+    {
+        if (Find(key) is not { } value) return null;
+        if (value is YamlScalarNode scalar) return scalar.Value ?? "";
+        Error(key, "must be a single value");
+        return null;
+    }
+
+    public string Required(string key, string what)
+    {
+        if (!Has(key)) report.Error(start, PathOf(key), $"is missing: {what}");
+        var text = Text(key) ?? "";
+        if (Has(key) && string.IsNullOrWhiteSpace(text)) Error(key, $"is empty: {what}");
+        return text;
+    }
+
+    public TimeSpan? Duration(string key)
+    {
+        if (Text(key) is not { } text) return null;
+        if (PrometheusDuration.TryParse(text, out var duration, out var reason)) return duration;
+        Error(key, reason!);
+        return null;
+    }
+
+    public int? WholeNumber(string key, int least, int most)
+    {
+        if (Text(key) is not { } text) return null;
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most) return number;
+        Error(key, $"'{text}' must be a whole number from {least} to {most}");
+        return null;
+    }
+
+    /// <summary>A list of words, or one word standing for a list of one.</summary>
+    public IReadOnlyList<string>? Words(string key)
+    {
+        if (Find(key) is not { } value) return null;
+        if (value is YamlScalarNode scalar) return scalar.Value is { Length: > 0 } one ? [one] : [];
+        if (value is not YamlSequenceNode sequence)
+        {
+            Error(key, "must be a word or a list of words");
+            return null;
+        }
+        var words = new List<string>();
+        foreach (var item in sequence)
+        {
+            if (item is YamlScalarNode { Value: { Length: > 0 } word }) words.Add(word);
+            else report.Error(item.Start, $"{PathOf(key)}[{words.Count}]", "must be a word");
+        }
+        return words;
+    }
+
+    public YamlMap? Map(string key)
+    {
+        if (Find(key) is not { } value || IsNull(value)) return null;
+        if (value is YamlMappingNode mapping) return new YamlMap(mapping, PathOf(key), report);
+        Error(key, "must be a mapping of keys to values");
+        return null;
+    }
+
+    public IEnumerable<YamlMap> Maps(string key)
+    {
+        if (Find(key) is not { } value || IsNull(value)) yield break;
+        if (value is not YamlSequenceNode sequence)
+        {
+            Error(key, "must be a list");
+            yield break;
+        }
+        for (var i = 0; i < sequence.Children.Count; i++)
+        {
+            if (sequence.Children[i] is YamlMappingNode mapping) yield return new YamlMap(mapping, $"{PathOf(key)}[{i}]", report);
+            else report.Error(sequence.Children[i].Start, $"{PathOf(key)}[{i}]", "must be a mapping of keys to values");
+        }
+    }
+
+    /// <summary>Texts by name, such as labels.</summary>
+    public SortedDictionary<string, string> Texts(string key)
+    {
+        var texts = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        if (Map(key) is not { } map) return texts;
+        foreach (var name in map.Keys)
+            if (map.Text(name) is { } text) texts[name] = text;
+        return texts;
+    }
+
+    /// <summary>Reports every key that nobody asked for, with the known one that looks most like it.</summary>
+    public void RefuseUnknown()
+    {
+        foreach (var (name, (key, _)) in entries)
+        {
+            if (known.Contains(name)) continue;
+            var near = known.MinBy(k => Distance(k, name));
+            report.Error(key.Start, PathOf(name),
+                near is not null && Distance(near, name) <= 2 ? $"unknown key; did you mean '{near}'?" : $"unknown key; known are {string.Join(", ", known.Order(StringComparer.Ordinal))}");
+        }
+    }
+
+    private YamlNode? Find(string key)
+    {
+        known.Add(key);
+        return entries.TryGetValue(key, out var entry) ? entry.Value : null;
+    }
+
+    private static bool IsNull(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" };
+
+    /// <summary>Levenshtein's distance.</summary>
+    private static int Distance(string a, string b)
+    {
+        var previous = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (var i = 1; i <= a.Length; i++)
+        {
+            var current = new int[b.Length + 1];
+            current[0] = i;
+            for (var j = 1; j <= b.Length; j++)
+                current[j] = Math.Min(Math.Min(current[j - 1], previous[j]) + 1, previous[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
+            previous = current;
+        }
+        return previous[b.Length];
+    }
+}
+
+/// <summary>Collects the findings of one file.</summary>
+internal sealed class YamlReport(string file)
+{
+    public List<Diagnostic> Diagnostics { get; } = [];
+
+    public bool HasErrors => Diagnostics.Exists(d => d.Level == DiagnosticLevel.Error);
+
+    public void Error(Mark mark, string key, string reason) => Add(DiagnosticLevel.Error, mark, key, reason);
+
+    public void Warn(Mark mark, string key, string reason) => Add(DiagnosticLevel.Warning, mark, key, reason);
+
+    private void Add(DiagnosticLevel level, Mark mark, string key, string reason) =>
+        Diagnostics.Add(new Diagnostic(level, file, (int)mark.Line, (int)mark.Column, key, reason));
+}
