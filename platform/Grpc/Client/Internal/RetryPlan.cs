@@ -25,27 +25,34 @@ internal sealed record RetryPlan(int MaxAttempts, TimeSpan InitialBackoff, TimeS
 internal sealed class RetryProgress(RetryPlan plan, Random random)
 {
     private double longestWaitMs = plan.InitialBackoff.TotalMilliseconds;
+    private volatile bool stopped;
 
     public int Attempt { get; private set; } = 1;
+
+    public void Stop() => stopped = true;
 
     /// <summary>
     /// The wait before the next attempt, or null. A pushback is the server's own word (grpc-retry-pushback-ms): a number of
     /// milliseconds, and anything that is not one means "do not retry".
     /// </summary>
-    public TimeSpan? Next(StatusCode failure, string? pushback, bool throttled)
+    public TimeSpan? Next(StatusCode failure, string? pushback, RetryBudget budget)
     {
-        if (throttled || Attempt >= plan.MaxAttempts) return null;
+        var told = pushback is null ? (int?)null : int.TryParse(pushback, out var ms) ? ms : -1;
+        var worthwhile = plan.Codes.Contains(failure);
+        // Only failures that a retry could mend count against the channel; INVALID_ARGUMENT says nothing about the server's health.
+        if (worthwhile || told < 0) budget.Failed();
+        if (stopped || budget.Throttled || Attempt >= plan.MaxAttempts) return null;
         double waitMs;
-        if (pushback is not null)
+        if (told is not null)
         {
-            if (!int.TryParse(pushback, out var told) || told < 0) return null;
-            waitMs = told;
+            if (told < 0) return null;
+            waitMs = told.Value;
             // The back-off starts anew after a wait that the server chose.
             longestWaitMs = plan.InitialBackoff.TotalMilliseconds;
         }
         else
         {
-            if (!plan.Codes.Contains(failure)) return null;
+            if (!worthwhile) return null;
             waitMs = random.NextDouble() * Math.Min(longestWaitMs, plan.MaxBackoff.TotalMilliseconds);
             longestWaitMs = Math.Min(longestWaitMs * plan.Multiplier, plan.MaxBackoff.TotalMilliseconds);
         }

@@ -1,0 +1,180 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Runtime.ExceptionServices;
+using Grpc.Core;
+
+namespace Grpc.Net.Client.Internal;
+
+/// <summary>The way to a response: the request's headers, credentials, waiting for a connection, further attempts.</summary>
+internal sealed partial class HttpCall
+{
+    private const string PreviousAttempts = "grpc-previous-rpc-attempts";
+    private const double ReconnectGrowth = 1.6;   // gRPC: connection-backoff.md
+
+    private RequestStream? requestStream;
+    private RetryProgress? retry;
+
+    /// <summary>
+    /// Makes the request. The task is done when a response came that no further attempt will replace; it fails with what the caller
+    /// is to see.
+    /// </summary>
+    public Task<HttpResponseMessage> Send(HttpContent content)
+    {
+        requestStream = content as RequestStream;
+        if (target.Retry is not null) retry = new RetryProgress(target.Retry, channel.Random);
+        Arm();
+        return sent = SendAsync(content);
+    }
+
+    /// <summary>What the request keeps of its messages has outgrown its limit.</summary>
+    public void StopRetrying()
+    {
+        ClientLog.RetryBufferExceeded(channel.Logger, target.FullName);
+        retry?.Stop();
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpContent content)
+    {
+        try
+        {
+            activity = Activities.StartActivity("Grpc.Net.Client.GrpcOut", System.Diagnostics.ActivityKind.Client);
+            activity?.SetTag("grpc.method", target.FullName);
+            cts.Token.ThrowIfCancellationRequested();
+            var plain = retry is null && !options.IsWaitForReady && options.Credentials is null && channel.CallCredentials.Count == 0;
+            var answer = plain ? await channel.Invoke(CreateRequest(content, 1), cts.Token).ConfigureAwait(false)
+                : retry is null ? await SendOnceAsync(content, 1).ConfigureAwait(false)
+                : await SendWithRetriesAsync(content, retry).ConfigureAwait(false);
+            // Whoever ends the call either sees this response or is seen here.
+            Interlocked.Exchange(ref response, answer);
+            if (outcome is null) return answer;
+            answer.Dispose();
+            throw new OperationCanceledException();
+        }
+        catch (Exception e)
+        {
+            throw Fail("Error starting gRPC call.", e);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendWithRetriesAsync(HttpContent content, RetryProgress progress)
+    {
+        while (true)
+        {
+            HttpResponseMessage? answer = null;
+            ExceptionDispatchInfo? error = null;
+            Status failure;
+            try
+            {
+                answer = await SendOnceAsync(content, progress.Attempt).ConfigureAwait(false);
+                if (StatusMapping.FromResponse(answer) is not { StatusCode: not StatusCode.OK } status)
+                {
+                    (requestStream as ReplayedRequestStream)?.Commit();
+                    return answer;
+                }
+                failure = status;
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException && outcome is null)
+            {
+                failure = StatusMapping.FromException("Error starting gRPC call.", e);
+                error = ExceptionDispatchInfo.Capture(e);
+            }
+            if (progress.Next(failure.StatusCode, Pushback(answer), channel.RetryBudget) is not { } delay)
+            {
+                (requestStream as ReplayedRequestStream)?.Commit();
+                error?.Throw();
+                return answer!;
+            }
+            ClientLog.Retrying(channel.Logger, target.FullName, progress.Attempt - 1, failure.StatusCode, delay.TotalMilliseconds);
+            answer?.Dispose();
+            requestStream?.Abandon();
+            await Task.Delay(delay, channel.Time, cts.Token).ConfigureAwait(false);
+        }
+    }
+
+    private static string? Pushback(HttpResponseMessage? answer) =>
+        answer is not null && answer.Headers.NonValidated.TryGetValues("grpc-retry-pushback-ms", out var value) ? value.ToString() : null;
+
+    private async Task<HttpResponseMessage> SendOnceAsync(HttpContent content, int attempt)
+    {
+        for (var wait = channel.InitialReconnectBackoff; ; wait = Shorter(wait * ReconnectGrowth, channel.MaxReconnectBackoff))
+        {
+            cts.Token.ThrowIfCancellationRequested();
+            var request = CreateRequest(content, attempt);
+            await AddCredentialsAsync(request).ConfigureAwait(false);
+            try
+            {
+                return await channel.Invoke(request, cts.Token).ConfigureAwait(false);
+            }
+            catch (HttpRequestException e) when (options.IsWaitForReady && StatusMapping.IsUnreachable(e))
+            {
+                ClientLog.WaitingForConnection(channel.Logger, target.FullName, e.Message);
+            }
+            await Task.Delay(wait, channel.Time, cts.Token).ConfigureAwait(false);
+        }
+    }
+
+    private static TimeSpan Shorter(TimeSpan wait, TimeSpan? limit) => limit < wait ? limit.Value : wait;
+
+    private HttpRequestMessage CreateRequest(HttpContent content, int attempt)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, target.Address)
+        {
+            Version = channel.HttpVersion,
+            VersionPolicy = channel.HttpVersionPolicy,
+            Content = content,
+        };
+        var headers = request.Headers;
+        headers.TryAddWithoutValidation("user-agent", UserAgent);
+        headers.TryAddWithoutValidation("te", "trailers");
+        headers.TryAddWithoutValidation("grpc-accept-encoding", Compression.Accepted);
+        if (attempt > 1) headers.TryAddWithoutValidation(PreviousAttempts, (attempt - 1).ToString(CultureInfo.InvariantCulture));
+        if (options.Deadline is { } deadline && deadline != DateTime.MaxValue) headers.TryAddWithoutValidation("grpc-timeout", EncodeTimeout(Left(deadline)));
+        if (options.Headers is { Count: > 0 } metadata) AddMetadata(headers, metadata);
+        return request;
+    }
+
+    private static readonly string UserAgent = $"grpc-dotnet/{VersionInfo.CurrentVersion} (Vigil; .NET {Environment.Version})";
+
+    private static void AddMetadata(HttpRequestHeaders headers, Metadata metadata)
+    {
+        foreach (var entry in metadata)
+        {
+            // The deadline is CallOptions' to say, and the encoding travels under its own name.
+            if (entry.Key == "grpc-timeout") continue;
+            if (entry.Key == Compression.RequestHeader) headers.TryAddWithoutValidation("grpc-encoding", entry.Value);
+            else MetadataHeaders.Add(headers, entry);
+        }
+    }
+
+    /// <summary>At most eight digits and a unit (gRPC: PROTOCOL-HTTP2.md); rounded up, so that the server does not give up first.</summary>
+    internal static string EncodeTimeout(TimeSpan left)
+    {
+        const long MaxDigits = 99_999_999;
+        if (left <= TimeSpan.Zero) return "1n";
+        var milliseconds = (left.Ticks + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
+        if (milliseconds <= MaxDigits) return string.Create(CultureInfo.InvariantCulture, $"{milliseconds}m");
+        var seconds = Math.Min((milliseconds + 999) / 1000, MaxDigits);
+        return string.Create(CultureInfo.InvariantCulture, $"{seconds}S");
+    }
+
+    private async Task AddCredentialsAsync(HttpRequestMessage request)
+    {
+        if (options.Credentials is null && channel.CallCredentials.Count == 0) return;
+        if (!channel.SendsCallCredentials)
+        {
+            ClientLog.CredentialsNotSent(channel.Logger, target.FullName);
+            return;
+        }
+        var context = new AuthInterceptorContext(ServiceUrl(), target.FullName[(target.FullName.LastIndexOf('/') + 1)..], cts.Token);
+        foreach (var interceptor in CallCredentialsReader.Read(options.Credentials, channel.CallCredentials))
+        {
+            var metadata = new Metadata();
+            await interceptor(context, metadata).ConfigureAwait(false);
+            foreach (var entry in metadata) MetadataHeaders.Add(request.Headers, entry);
+        }
+    }
+
+    /// <summary>The audience of tokens: scheme, host without the default port, service.</summary>
+    private string ServiceUrl() =>
+        $"{target.Address.Scheme}://{(target.Address.IsDefaultPort ? target.Address.Host : target.Address.Authority)}{target.FullName[..target.FullName.LastIndexOf('/')]}";
+}

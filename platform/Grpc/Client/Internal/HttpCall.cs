@@ -1,0 +1,198 @@
+using System.Diagnostics;
+using System.Globalization;
+using Grpc.Core;
+
+namespace Grpc.Net.Client.Internal;
+
+/// <summary>
+/// One call as HTTP sees it: deadline, cancellation, headers, trailers, and the one status that it ends with. It knows no message
+/// types. The first status wins, whoever finds it: the server, the deadline, the caller.
+/// </summary>
+internal sealed partial class HttpCall : IDisposable
+{
+    public static readonly Func<object, Task<Metadata>> GetHeaders = state => ((HttpCall)state).ReadHeadersAsync();
+    public static readonly Func<object, Status> GetStatus = state => ((HttpCall)state).Status;
+    public static readonly Func<object, Metadata> GetTrailers = state => ((HttpCall)state).Trailers;
+    public static readonly Action<object> Disposal = state => ((HttpCall)state).Dispose();
+
+    private static readonly ActivitySource Activities = new("Grpc.Net.Client");
+    private static readonly Outcome Success = new(Status.DefaultSuccess);
+
+    private readonly GrpcChannel channel;
+    private readonly MethodTarget target;
+    private readonly CallOptions options;
+    private readonly CancellationTokenSource cts = new();
+    private Task<HttpResponseMessage>? sent;
+    private HttpResponseMessage? response;
+    private Outcome? outcome;
+    private Metadata? trailers;
+    private Activity? activity;
+    private ITimer? deadlineTimer;
+    private CancellationTokenRegistration callerToken;
+    private int finished;
+
+    /// <summary>Neighbours in the channel's list of running calls, kept here so that a call costs no node.</summary>
+    internal HttpCall? Previous, Next;
+
+    public HttpCall(GrpcChannel channel, MethodTarget target, in CallOptions options)
+    {
+        this.channel = channel;
+        this.target = target;
+        this.options = options;
+        if (options.Deadline is { Kind: not DateTimeKind.Utc } deadline && deadline != DateTime.MaxValue && deadline != DateTime.MinValue)
+            throw new InvalidOperationException("Deadline must have a kind DateTimeKind.Utc or be equal to DateTime.MaxValue or DateTime.MinValue.");
+        channel.Add(this);
+    }
+
+    private sealed record Outcome(Status Status);
+
+    public GrpcChannel Channel => channel;
+
+    public FrameWriter CreateFrameWriter() => new(channel.MaxSendMessageSize, Compression.Requested(options.Headers));
+
+    public CallOptions Options => options;
+
+    /// <summary>Ends with the call: by its deadline, its caller, or (where the request is a stream) when its response is complete.</summary>
+    public CancellationToken Token => cts.Token;
+
+    public bool HasEnded => outcome is not null;
+
+    public Status Status => outcome?.Status ?? throw new InvalidOperationException("Unable to get the status because the call is not complete.");
+
+    public Metadata Trailers
+    {
+        get
+        {
+            if (outcome is null) throw new InvalidOperationException("Can't get the call trailers because the call has not completed successfully.");
+            return trailers ??= ReadTrailers();
+        }
+    }
+
+    private Metadata ReadTrailers()
+    {
+        if (response is null) return Metadata.Empty;
+        // A response without a body carries its trailers as headers.
+        var only = response.Headers.NonValidated.Contains("grpc-status");
+        return MetadataHeaders.Read(only ? response.Headers : response.TrailingHeaders, channel.Logger);
+    }
+
+    private async Task<Metadata> ReadHeadersAsync()
+    {
+        var headers = MetadataHeaders.Read((await sent!.ConfigureAwait(false)).Headers, channel.Logger);
+        if (retry is { Attempt: > 1 }) headers.Add(PreviousAttempts, (retry.Attempt - 1).ToString(CultureInfo.InvariantCulture));
+        return headers;
+    }
+
+    private void Arm()
+    {
+        if (options.Deadline is { } deadline && deadline != DateTime.MaxValue)
+        {
+            var left = Left(deadline);
+            if (left <= TimeSpan.Zero) Cancel(PastDeadline);
+            else deadlineTimer = channel.Time.CreateTimer(static state => ((HttpCall)state!).OnDeadline(), this, Due(left), Timeout.InfiniteTimeSpan);
+        }
+        if (options.CancellationToken.CanBeCanceled)
+            callerToken = options.CancellationToken.UnsafeRegister(static state => ((HttpCall)state!).CancelByCaller(), this);
+    }
+
+    private static Status PastDeadline => new(StatusCode.DeadlineExceeded, "The deadline has passed.");
+
+    private TimeSpan Left(DateTime deadline) => deadline - channel.Time.GetUtcNow().UtcDateTime;
+
+    /// <summary>A timer takes at most about 49 days; for a later deadline it is armed again when it fires.</summary>
+    private static TimeSpan Due(TimeSpan left) => left < TimeSpan.FromDays(49) ? left : TimeSpan.FromDays(49);
+
+    private void OnDeadline()
+    {
+        var left = Left(options.Deadline!.Value);
+        if (left > TimeSpan.Zero) deadlineTimer?.Change(Due(left), Timeout.InfiniteTimeSpan);
+        else Cancel(PastDeadline);
+    }
+
+    public void CancelByCaller() => Cancel(new Status(StatusCode.Cancelled, "Call canceled by the client."));
+
+    /// <summary>Ends the call if it still runs.</summary>
+    public void Dispose() => Cancel(new Status(StatusCode.Cancelled, "gRPC call disposed."));
+
+    private void Cancel(Status why)
+    {
+        if (TryEnd(new Outcome(why))) Stop();
+    }
+
+    private bool TryEnd(Outcome with) => Interlocked.CompareExchange(ref outcome, with, null) is null;
+
+    /// <summary>The server has said how the call ended.</summary>
+    public void Complete(Status status)
+    {
+        TryEnd(status.StatusCode == StatusCode.OK ? Success : new Outcome(status));
+        Finish();
+    }
+
+    /// <summary>The call broke; returns what to throw. The server sees a reset stream.</summary>
+    public Exception Fail(string doing, Exception error)
+    {
+        if (outcome is null)
+        {
+            var status = error switch
+            {
+                RpcException rpc => rpc.Status,
+                OperationCanceledException => new Status(StatusCode.Cancelled, "Call canceled by the client.", error),
+                _ => StatusMapping.FromException(doing, error),
+            };
+            // A server that keeps the same deadline may reset the stream a moment before this side's timer fires.
+            if (status.StatusCode == StatusCode.Cancelled && options.Deadline is { } deadline && Left(deadline) <= TimeSpan.Zero) status = PastDeadline;
+            TryEnd(new Outcome(status));
+        }
+        Stop();
+        return error is RpcException known && known.StatusCode == Status.StatusCode ? known : ToException();
+    }
+
+    /// <summary>The exception for a call that ended without success.</summary>
+    public Exception ToException()
+    {
+        var status = Status;
+        if (channel.ThrowOperationCanceledOnCancellation
+            && (status.StatusCode == StatusCode.DeadlineExceeded || (status.StatusCode == StatusCode.Cancelled && cts.IsCancellationRequested)))
+        {
+            return new OperationCanceledException(status.Detail, status.DebugException,
+                options.CancellationToken.IsCancellationRequested ? options.CancellationToken : cts.Token);
+        }
+        return new RpcException(status, Trailers);
+    }
+
+    private void Stop()
+    {
+        cts.Cancel();
+        // The token ends a request that has no response yet; after that only the response's disposal resets the stream.
+        Volatile.Read(ref response)?.Dispose();
+        Finish();
+    }
+
+    private void Finish()
+    {
+        if (Interlocked.Exchange(ref finished, 1) != 0) return;
+        deadlineTimer?.Dispose();
+        callerToken.Unregister();
+        channel.Remove(this);
+        var status = Status;
+        if (requestStream is not null)
+        {
+            // Whoever still writes learns that the call is over.
+            cts.Cancel();
+            requestStream.Abandon();
+            (requestStream as ReplayedRequestStream)?.Commit();
+        }
+        if (retry is not null && status.StatusCode == StatusCode.OK) channel.RetryBudget.Succeeded();
+        if (activity is not null) StopActivity(status.StatusCode);
+        if (status.StatusCode != StatusCode.OK) ClientLog.CallFailed(channel.Logger, target.FullName, status.StatusCode, status.Detail, status.DebugException);
+    }
+
+    private void StopActivity(StatusCode code)
+    {
+        activity!.SetTag("grpc.status_code", ((int)code).ToString(CultureInfo.InvariantCulture));
+        // The end may come on any thread, in the middle of someone else's activity: that one stays current there.
+        var current = Activity.Current;
+        activity.Stop();
+        if (current != activity) Activity.Current = current;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Net;
+
+namespace Grpc.Net.Client.Internal;
+
+/// <summary>The body of a call whose request is a stream of messages.</summary>
+internal abstract class RequestStream : HttpContent
+{
+    protected RequestStream() => Headers.TryAddWithoutValidation("content-type", "application/grpc");
+
+    /// <summary>Sends one frame; done once the peer's flow control has let it go.</summary>
+    public abstract Task WriteAsync(ReadOnlyMemory<byte> frame, bool flush, CancellationToken cancellationToken);
+
+    /// <summary>No more frames follow.</summary>
+    public abstract void Complete();
+
+    /// <summary>The attempt that the body belonged to is over: whoever waits in it is let go.</summary>
+    public abstract void Abandon();
+
+    protected sealed override bool TryComputeLength(out long length)
+    {
+        length = 0;
+        return false;
+    }
+
+    protected sealed override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected abstract override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken);
+}
+
+/// <summary>Frames go straight to the connection; nothing is kept.</summary>
+internal sealed class DirectRequestStream : RequestStream
+{
+    private readonly TaskCompletionSource<Stream> opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        // The server must see the call before its first message.
+        await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+        // The handler may move a call to another connection; what was written to the first is gone.
+        if (!opened.TrySetResult(stream)) throw new IOException("The connection was lost after the call had begun to send.");
+        await completed.Task.ConfigureAwait(false);
+    }
+
+    public override async Task WriteAsync(ReadOnlyMemory<byte> frame, bool flush, CancellationToken cancellationToken)
+    {
+        var stream = await opened.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+        if (flush) await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    public override void Complete() => completed.TrySetResult();
+
+    public override void Abandon() => completed.TrySetCanceled();
+}
