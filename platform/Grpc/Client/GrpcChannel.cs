@@ -1,8 +1,11 @@
 using System.Collections.Concurrent;
+using System.IO.Compression;
 using System.Net;
 using Grpc.Core;
+using Grpc.Core.Internal;
 using Grpc.Net.Client.Configuration;
 using Grpc.Net.Client.Internal;
+using Grpc.Net.Compression;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -17,6 +20,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
     private readonly Lock gate = new();
     private readonly ConcurrentDictionary<IMethod, MethodTarget> targets = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<(string?, string?), RetryPlan> retryPlans = [];
+    private readonly ICompressionProvider[] compression;
     private readonly Uri address;
     private readonly HttpMessageInvoker invoker;
     private readonly bool ownsInvoker;
@@ -48,6 +52,8 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         HttpVersionPolicy = options.HttpVersionPolicy ?? System.Net.Http.HttpVersionPolicy.RequestVersionExact;
         InitialReconnectBackoff = options.InitialReconnectBackoff;
         MaxReconnectBackoff = options.MaxReconnectBackoff;
+        compression = [.. options.CompressionProviders ?? [new GzipCompressionProvider(CompressionLevel.Fastest)]];
+        AcceptEncoding = string.Join(',', compression.Select(c => c.EncodingName).Prepend(GrpcProtocol.Identity).Distinct());
         RetryBudget = new RetryBudget(Checked(options.ServiceConfig?.RetryThrottling), options.MaxRetryBufferSize);
         AddRetryPlans(options);
         if (address.AbsolutePath != "/") ClientLog.PathIgnored(Logger, address);
@@ -73,6 +79,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
     internal Random Random { get; } = Random.Shared;
     internal IReadOnlyList<CallCredentials> CallCredentials { get; }
     internal bool SendsCallCredentials { get; }
+    internal string AcceptEncoding { get; }
     internal int? MaxSendMessageSize { get; }
     internal int? MaxReceiveMessageSize { get; }
     internal long? MaxRetryBufferPerCallSize { get; }
@@ -143,6 +150,8 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
             }
         }
     }
+
+    internal ICompressionProvider? CompressionFor(string encoding) => Array.Find(compression, c => c.EncodingName == encoding);
 
     internal MethodTarget TargetOf(IMethod method) => targets.TryGetValue(method, out var known) ? known : targets.GetOrAdd(method, CreateTarget);
 

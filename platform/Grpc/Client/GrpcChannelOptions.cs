@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Grpc.Net.Client.Configuration;
+using Grpc.Net.Compression;
 using Microsoft.Extensions.Logging;
 
 namespace Grpc.Net.Client;
@@ -27,6 +28,9 @@ public sealed class GrpcChannelOptions
 
     /// <summary>Bytes of sent messages one call may keep for retries. Past it the call is no longer retried. Default 1 MiB; null: no limit.</summary>
     public long? MaxRetryBufferPerCallSize { get; set; } = 1024 * 1024;
+
+    /// <summary>The message encodings of the channel; the first of a name wins. Null: gzip.</summary>
+    public IList<ICompressionProvider>? CompressionProviders { get; set; }
 
     /// <summary>Where the channel logs. Null: taken from <see cref="ServiceProvider"/>, or nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; set; }

@@ -18,7 +18,7 @@ internal static partial class ClientLog
     public static partial void CredentialsNotSent(ILogger logger, string method);
 
     [LoggerMessage(5, LogLevel.Debug, "The peer sent metadata '{Name}' that is not valid; it is left out")]
-    public static partial void InvalidMetadata(ILogger logger, string name, Exception error);
+    public static partial void InvalidMetadata(ILogger logger, string name);
 
     [LoggerMessage(6, LogLevel.Debug, "{Method} is no longer retried: what it sent is larger than may be kept")]
     public static partial void RetryBufferExceeded(ILogger logger, string method);

@@ -1,41 +1,26 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using Grpc.Core;
+using Grpc.Core.Internal;
+using Grpc.Net.Compression;
 
 namespace Grpc.Net.Client.Internal;
 
 /// <summary>
-/// Cuts a response body into messages: a flag byte, a length of four bytes (big-endian), the payload (gRPC: PROTOCOL-HTTP2.md).
-/// Many small messages come from one read of the body; the buffer grows only as bytes really arrive.
+/// Cuts a response body into messages. Many small messages come from one read of the body; the buffer grows only as bytes really
+/// arrive, whatever length a header announces.
 /// </summary>
-internal sealed class FrameReader : DeserializationContext, IDisposable
+internal sealed class FrameReader(Stream body, int? limit, ICompressionProvider? compression, int bufferSize) : IDisposable
 {
-    public static readonly Status TooLarge = new(StatusCode.ResourceExhausted, "Received message exceeds the maximum configured message size.");
+    private static readonly Status TooLarge = new(StatusCode.ResourceExhausted, "Received message exceeds the maximum configured message size.");
 
-    private const int HeaderSize = 5;
-    private readonly Stream body;
-    private readonly int limit;
-    private readonly string? encoding;
-    private byte[] buffer;
+    private byte[] buffer = ArrayPool<byte>.Shared.Rent(bufferSize);
     private int start;
     private int end;
-    private ReadOnlyMemory<byte> payload;
 
-    /// <param name="body">The response body.</param>
-    /// <param name="limit">The longest message accepted, in bytes, packed or unpacked.</param>
-    /// <param name="encoding">grpc-encoding of the response; null for identity.</param>
-    /// <param name="bufferSize">Bytes of the first buffer.</param>
-    public FrameReader(Stream body, int limit, string? encoding, int bufferSize)
-    {
-        this.body = body;
-        this.limit = limit;
-        this.encoding = encoding;
-        buffer = ArrayPool<byte>.Shared.Rent(bufferSize);
-    }
+    /// <summary>The payload of the message, until the next read.</summary>
+    public ReadOnlySequence<byte> Payload { get; private set; }
 
-    public override int PayloadLength => payload.Length;
-
-    /// <summary>The next message is there to be deserialized (until the next read); false at the end of the body.</summary>
+    /// <summary>Goes to the next message; false at the end of the body.</summary>
     /// <exception cref="RpcException">The body is not a sequence of messages, or a message is too large.</exception>
     public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
     {
@@ -43,46 +28,49 @@ internal sealed class FrameReader : DeserializationContext, IDisposable
         {
             MakeRoom();
             var read = await body.ReadAsync(buffer.AsMemory(end), cancellationToken).ConfigureAwait(false);
-            if (read > 0)
-            {
-                end += read;
-                continue;
-            }
-            if (start == end) return false;
-            throw new RpcException(new Status(StatusCode.Internal, "Incomplete message."));
+            if (read == 0) return start == end ? false : throw Broken("Incomplete message.");
+            end += read;
         }
         return true;
     }
 
     private bool TryTake()
     {
-        var available = end - start;
-        if (available < HeaderSize) return false;
-        var flag = buffer[start];
-        if (flag > 1) throw new RpcException(new Status(StatusCode.Internal, $"Unexpected compressed flag value {flag} in a message header."));
-        var length = BinaryPrimitives.ReadUInt32BigEndian(buffer.AsSpan(start + 1));
-        if (length > limit) throw new RpcException(TooLarge);
-        if (available - HeaderSize < length) return false;
-        payload = buffer.AsMemory(start + HeaderSize, (int)length);
-        start += HeaderSize + (int)length;
-        if (flag == 1)
+        var received = new ReadOnlySequence<byte>(buffer, start, end - start);
+        var result = MessageFrame.TryRead(ref received, limit, out var compressed, out var payload);
+        switch (result)
         {
-            if (encoding is null) throw new RpcException(new Status(StatusCode.Internal, "A message is compressed but the response names no grpc-encoding."));
-            payload = Compression.Decompress(encoding, payload, limit);
+            case FrameResult.Incomplete: return false;
+            case FrameResult.BadFlag: throw Broken("Unexpected compressed flag value in message header.");
+            case FrameResult.TooLarge: throw new RpcException(TooLarge);
         }
+        start = end - (int)received.Length;
+        Payload = compressed ? Unpack(payload) : payload;
         return true;
     }
 
+    private ReadOnlySequence<byte> Unpack(in ReadOnlySequence<byte> packed)
+    {
+        if (compression is null) throw Broken("A message is compressed but the response names no supported grpc-encoding.");
+        try
+        {
+            return FrameDeserializer.TryDecompress(packed, compression, limit, out var unpacked) ? unpacked : throw new RpcException(TooLarge);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new RpcException(new Status(StatusCode.Internal, "A compressed message is damaged.", e));
+        }
+    }
+
+    private static RpcException Broken(string why) => new(new Status(StatusCode.Internal, why));
+
     private void MakeRoom()
     {
-        if (start == end) start = end = 0;
-        if (end < buffer.Length && start == 0) return;
         if (start > 0)
         {
             buffer.AsSpan(start, end - start).CopyTo(buffer);
             end -= start;
             start = 0;
-            if (end < buffer.Length / 2) return;
         }
         if (end < buffer.Length) return;
         var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(buffer.Length * 2L, Array.MaxLength));
@@ -91,15 +79,11 @@ internal sealed class FrameReader : DeserializationContext, IDisposable
         buffer = larger;
     }
 
-    public override byte[] PayloadAsNewBuffer() => payload.ToArray();
-
-    public override ReadOnlySequence<byte> PayloadAsReadOnlySequence() => new(payload);
-
     public void Dispose()
     {
         if (buffer.Length == 0) return;
         ArrayPool<byte>.Shared.Return(buffer);
         buffer = [];
-        payload = default;
+        Payload = default;
     }
 }

@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Grpc.Core.Internal;
 
 namespace Grpc.Net.Client.Internal;
 
@@ -124,16 +125,16 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
 
     private async ValueTask<FrameReader> OpenAsync(HttpResponseMessage response, int bufferSize)
     {
-        var encoding = response.Headers.NonValidated.TryGetValues("grpc-encoding", out var named) && named.ToString() is var name and not "identity" ? name : null;
+        var compression = response.Headers.NonValidated.TryGetValues(GrpcProtocol.Encoding, out var name) ? http.Channel.CompressionFor(name.ToString()) : null;
         var body = await response.Content.ReadAsStreamAsync(http.Token).ConfigureAwait(false);
-        return new FrameReader(body, http.Channel.MaxReceiveMessageSize ?? int.MaxValue, encoding, bufferSize);
+        return new FrameReader(body, http.Channel.MaxReceiveMessageSize, compression, bufferSize);
     }
 
     private TResponse Deserialize(FrameReader frame)
     {
         try
         {
-            return method.ResponseMarshaller.ContextualDeserializer(frame);
+            return FrameDeserializer.Read(frame.Payload, method.ResponseMarshaller.ContextualDeserializer);
         }
         catch (Exception e)
         {

@@ -2,13 +2,13 @@ using System.Globalization;
 using System.Net.Http.Headers;
 using System.Runtime.ExceptionServices;
 using Grpc.Core;
+using Grpc.Core.Internal;
 
 namespace Grpc.Net.Client.Internal;
 
 /// <summary>The way to a response: the request's headers, credentials, waiting for a connection, further attempts.</summary>
 internal sealed partial class HttpCall
 {
-    private const string PreviousAttempts = "grpc-previous-rpc-attempts";
     private const double ReconnectGrowth = 1.6;   // gRPC: connection-backoff.md
 
     private RequestStream? requestStream;
@@ -92,7 +92,7 @@ internal sealed partial class HttpCall
     }
 
     private static string? Pushback(HttpResponseMessage? answer) =>
-        answer is not null && answer.Headers.NonValidated.TryGetValues("grpc-retry-pushback-ms", out var value) ? value.ToString() : null;
+        answer is not null && answer.Headers.NonValidated.TryGetValues(GrpcProtocol.RetryPushback, out var value) ? value.ToString() : null;
 
     private async Task<HttpResponseMessage> SendOnceAsync(HttpContent content, int attempt)
     {
@@ -126,9 +126,9 @@ internal sealed partial class HttpCall
         var headers = request.Headers;
         headers.TryAddWithoutValidation("user-agent", UserAgent);
         headers.TryAddWithoutValidation("te", "trailers");
-        headers.TryAddWithoutValidation("grpc-accept-encoding", Compression.Accepted);
-        if (attempt > 1) headers.TryAddWithoutValidation(PreviousAttempts, (attempt - 1).ToString(CultureInfo.InvariantCulture));
-        if (options.Deadline is { } deadline && deadline != DateTime.MaxValue) headers.TryAddWithoutValidation("grpc-timeout", EncodeTimeout(Left(deadline)));
+        headers.TryAddWithoutValidation(GrpcProtocol.AcceptEncoding, channel.AcceptEncoding);
+        if (attempt > 1) headers.TryAddWithoutValidation(GrpcProtocol.PreviousAttempts, (attempt - 1).ToString(CultureInfo.InvariantCulture));
+        if (options.Deadline is { } deadline && deadline != DateTime.MaxValue) headers.TryAddWithoutValidation(GrpcProtocol.Timeout, GrpcProtocol.EncodeTimeout(Left(deadline)));
         if (options.Headers is { Count: > 0 } metadata) AddMetadata(headers, metadata);
         return request;
     }
@@ -140,21 +140,10 @@ internal sealed partial class HttpCall
         foreach (var entry in metadata)
         {
             // The deadline is CallOptions' to say, and the encoding travels under its own name.
-            if (entry.Key == "grpc-timeout") continue;
-            if (entry.Key == Compression.RequestHeader) headers.TryAddWithoutValidation("grpc-encoding", entry.Value);
+            if (entry.Key == GrpcProtocol.Timeout) continue;
+            if (entry.Key == GrpcProtocol.InternalEncodingRequest) headers.TryAddWithoutValidation(GrpcProtocol.Encoding, entry.Value);
             else MetadataHeaders.Add(headers, entry);
         }
-    }
-
-    /// <summary>At most eight digits and a unit (gRPC: PROTOCOL-HTTP2.md); rounded up, so that the server does not give up first.</summary>
-    internal static string EncodeTimeout(TimeSpan left)
-    {
-        const long MaxDigits = 99_999_999;
-        if (left <= TimeSpan.Zero) return "1n";
-        var milliseconds = (left.Ticks + TimeSpan.TicksPerMillisecond - 1) / TimeSpan.TicksPerMillisecond;
-        if (milliseconds <= MaxDigits) return string.Create(CultureInfo.InvariantCulture, $"{milliseconds}m");
-        var seconds = Math.Min((milliseconds + 999) / 1000, MaxDigits);
-        return string.Create(CultureInfo.InvariantCulture, $"{seconds}S");
     }
 
     private async Task AddCredentialsAsync(HttpRequestMessage request)

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.IO.Compression;
 using Grpc.Core;
+using Grpc.Core.Internal;
+using Grpc.Net.Compression;
 
 namespace Grpc.Net.Client.Internal;
 
@@ -48,7 +51,26 @@ internal sealed partial class HttpCall : IDisposable
 
     public GrpcChannel Channel => channel;
 
-    public FrameWriter CreateFrameWriter() => new(channel.MaxSendMessageSize, Compression.Requested(options.Headers));
+    /// <summary>How the requests are packed; null for plain.</summary>
+    /// <exception cref="InvalidOperationException">The caller asks for an encoding that the channel does not have.</exception>
+    private ICompressionProvider? RequestCompression => options.Headers?.GetValue(GrpcProtocol.InternalEncodingRequest) is { } name and not GrpcProtocol.Identity
+        ? channel.CompressionFor(name) ?? throw new InvalidOperationException($"Could not find compression provider for '{name}'.")
+        : null;
+
+    /// <summary>Puts a message into <paramref name="frame"/>.</summary>
+    /// <exception cref="RpcException">The message is larger than may be sent, or cannot be serialized.</exception>
+    public void Serialize<T>(Marshaller<T> marshaller, T message, WriteOptions? write, FrameBuffer frame)
+    {
+        try
+        {
+            var compression = write?.Flags.HasFlag(WriteFlags.NoCompress) == true ? null : RequestCompression;
+            FrameSerializer.Write(message, marshaller.ContextualSerializer, frame, channel.MaxSendMessageSize, compression, CompressionLevel.Fastest);
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            throw new RpcException(new Status(StatusCode.Internal, $"Failed to serialize the request. {e.Message}", e));
+        }
+    }
 
     public CallOptions Options => options;
 
@@ -72,14 +94,14 @@ internal sealed partial class HttpCall : IDisposable
     {
         if (response is null) return Metadata.Empty;
         // A response without a body carries its trailers as headers.
-        var only = response.Headers.NonValidated.Contains("grpc-status");
+        var only = response.Headers.NonValidated.Contains(GrpcProtocol.Status);
         return MetadataHeaders.Read(only ? response.Headers : response.TrailingHeaders, channel.Logger);
     }
 
     private async Task<Metadata> ReadHeadersAsync()
     {
         var headers = MetadataHeaders.Read((await sent!.ConfigureAwait(false)).Headers, channel.Logger);
-        if (retry is { Attempt: > 1 }) headers.Add(PreviousAttempts, (retry.Attempt - 1).ToString(CultureInfo.InvariantCulture));
+        if (retry is { Attempt: > 1 }) headers.Add(GrpcProtocol.PreviousAttempts, (retry.Attempt - 1).ToString(CultureInfo.InvariantCulture));
         return headers;
     }
 

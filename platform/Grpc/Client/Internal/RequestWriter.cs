@@ -8,7 +8,7 @@ internal sealed class RequestWriter<TRequest>(HttpCall call, Marshaller<TRequest
 {
     private const int Idle = 0, Writing = 1, Completed = 2;
 
-    private readonly FrameWriter frame = call.CreateFrameWriter();
+    private readonly FrameBuffer frame = new();
     private int state;
 
     public WriteOptions? WriteOptions { get; set; }
@@ -31,7 +31,8 @@ internal sealed class RequestWriter<TRequest>(HttpCall call, Marshaller<TRequest
                 : default;
             var options = WriteOptions ?? call.Options.WriteOptions;
             var flush = options?.Flags.HasFlag(WriteFlags.BufferHint) != true;
-            await stream.WriteAsync(frame.Write(marshaller, message, options), flush, call.Token).ConfigureAwait(false);
+            call.Serialize(marshaller, message, options, frame);
+            await stream.WriteAsync(frame.Written, flush, call.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not RpcException || !call.HasEnded)
         {
@@ -39,7 +40,7 @@ internal sealed class RequestWriter<TRequest>(HttpCall call, Marshaller<TRequest
         }
         finally
         {
-            frame.Dispose();
+            frame.Release();
             Interlocked.CompareExchange(ref state, Idle, Writing);
         }
     }

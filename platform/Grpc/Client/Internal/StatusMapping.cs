@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Grpc.Core;
+using Grpc.Core.Internal;
 
 namespace Grpc.Net.Client.Internal;
 
@@ -13,10 +14,10 @@ internal static class StatusMapping
     public static Status? FromHeaders(System.Net.Http.Headers.HttpHeaders headers)
     {
         var raw = headers.NonValidated;
-        if (!raw.TryGetValues("grpc-status", out var code)) return null;
+        if (!raw.TryGetValues(GrpcProtocol.Status, out var code)) return null;
         var text = code.ToString();
         if (text == "0") return Status.DefaultSuccess;
-        var message = raw.TryGetValues("grpc-message", out var encoded) ? DecodeMessage(encoded.ToString()) : "";
+        var message = raw.TryGetValues(GrpcProtocol.Message, out var encoded) ? GrpcProtocol.DecodeMessage(encoded.ToString()) : "";
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
             return new Status(StatusCode.Unknown, $"The server sent a status that is no number: '{text}'. {message}");
         // A code that this version does not know is UNKNOWN to the caller (gRPC: statuscodes.md).
@@ -36,11 +37,8 @@ internal static class StatusMapping
         if (!response.Content.Headers.NonValidated.TryGetValues("content-type", out var type))
             return new Status(StatusCode.Cancelled, "Bad gRPC response. The response has no content-type.");
         var media = type.ToString();
-        return IsGrpc(media) ? null : new Status(StatusCode.Cancelled, $"Bad gRPC response. Invalid content-type: {media}");
+        return GrpcProtocol.IsGrpcContentType(media) ? null : new Status(StatusCode.Cancelled, $"Bad gRPC response. Invalid content-type: {media}");
     }
-
-    private static bool IsGrpc(string media) =>
-        media.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) && (media.Length == 16 || media[16] is '+' or ';');
 
     private static StatusCode FromHttp(int code) => code switch
     {
@@ -80,9 +78,4 @@ internal static class StatusMapping
     /// <summary>The call never left this machine: a wait-for-ready call may try again without harm.</summary>
     public static bool IsUnreachable(HttpRequestException error) =>
         error.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError;
-
-    /// <summary>
-    /// grpc-message is percent-encoded UTF-8. What is not a valid escape is left as it came: a message must never hide the status.
-    /// </summary>
-    private static string DecodeMessage(string message) => message.Contains('%') ? Uri.UnescapeDataString(message) : message;
 }

@@ -24,8 +24,16 @@ internal sealed class UnaryContent<TRequest> : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        using var frame = call.CreateFrameWriter();
-        await stream.WriteAsync(frame.Write(marshaller, message, call.Options.WriteOptions), cancellationToken).ConfigureAwait(false);
+        var frame = new FrameBuffer();
+        try
+        {
+            call.Serialize(marshaller, message, call.Options.WriteOptions, frame);
+            await stream.WriteAsync(frame.Written, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            frame.Release();
+        }
     }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
