@@ -1,6 +1,11 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Options;
 
 namespace Vigil.ServiceDefaults;
@@ -20,21 +25,46 @@ public static class ServiceDefaultsExtensions
         var services = builder.Services;
         services.AddSingleton(identity);
         services.TryAddSingleton(TimeProvider.System);
+        AddLogging(builder);
+        services.AddHostedService<UnknownKeys>();
         builder.AddListeners(identity);
         builder.AddStorage(identity);
+        services.AddMigrations(AuditSchema.Component, AuditSchema.Migrations);
+        services.AddSingleton<IAuditLog, AuditLog>();
         services.AddValidatedOptions<AuthOptions>(AuthOptions.Section);
         services.AddSingleton(s => new TokenTable(s.GetRequiredService<IOptions<AuthOptions>>().Value));
         services.AddSingleton<AuthFailures>();
+        services.AddSingleton<Failures>();
         services.AddSingleton<IServiceDirectory, ServiceDirectory>();
         services.AddHealth();
+        services.AddValidatedOptions<TelemetryOptions>(TelemetryOptions.Section);
+        services.AddSingleton<MetricCollector>();
+        services.AddSingleton<ProcessMetrics>();
+        OpenTelemetryExport.Add(builder, identity);
         return builder;
     }
 
     /// <summary>Puts the token check before all endpoints and maps /live, /ready, /health, /metrics, grpc health and reflection.</summary>
     public static WebApplication MapServiceDefaults(this WebApplication app)
     {
+        // From here on, so that what is counted before the first scrape is not missed.
+        app.Services.GetRequiredService<MetricCollector>();
+        app.Services.GetRequiredService<ProcessMetrics>();
+        app.UseMiddleware<HttpErrorMiddleware>();
         app.UseMiddleware<TokenMiddleware>();
         app.MapHealth();
+        app.MapGet("/metrics", (MetricCollector collector) => Results.Text(collector.Collect(PrometheusText.Write), PrometheusText.ContentType)).RequireScope(Scope.Read);
         return app;
+    }
+
+    private static void AddLogging(WebApplicationBuilder builder)
+    {
+        builder.Logging.AddConsole(console => console.FormatterName = builder.Configuration["Logging:Console:FormatterName"] ?? LineFormatter.FormatterName);
+        builder.Logging.AddConsoleFormatter<LineFormatter, ConsoleFormatterOptions>();
+        // Two lines per request, of what metrics and traces tell already. Configuration still wins over these.
+        foreach (var category in (string[])["Microsoft.AspNetCore", "System.Net.Http", "Grpc"])
+        {
+            if (builder.Configuration[$"Logging:LogLevel:{category}"] is null) builder.Logging.AddFilter(category, LogLevel.Warning);
+        }
     }
 }

@@ -18,7 +18,6 @@ internal static class KestrelSetup
     {
         builder.Services.AddValidatedOptions<EndpointOptions>(EndpointOptions.Section);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = builder.Configuration.GetValidated<EndpointOptions>(EndpointOptions.Section).ShutdownTimeout);
-        builder.WebHost.UseKestrelCore();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<EndpointOptions>>((kestrel, endpoints) => Configure(kestrel, endpoints.Value, identity));
     }

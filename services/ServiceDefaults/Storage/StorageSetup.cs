@@ -13,7 +13,7 @@ internal static class StorageSetup
     {
         builder.Services.AddValidatedOptions<StorageOptions>(StorageOptions.Section);
         builder.Services.AddSingleton(services => Create(identity, services.GetRequiredService<IConfiguration>(), services.GetRequiredService<IOptions<StorageOptions>>().Value));
-        builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, Migrator>());
+        builder.Services.AddHostedService<Migrator>();
     }
 
     public static IDatabase Create(ServiceIdentity identity, IConfiguration configuration, StorageOptions options) =>
