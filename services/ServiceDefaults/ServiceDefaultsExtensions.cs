@@ -47,9 +47,6 @@ public static class ServiceDefaultsExtensions
     /// <summary>Puts the token check before all endpoints and maps /live, /ready, /health, /metrics, grpc health and reflection.</summary>
     public static WebApplication MapServiceDefaults(this WebApplication app)
     {
-        // From here on, so that what is counted before the first scrape is not missed.
-        app.Services.GetRequiredService<MetricCollector>();
-        app.Services.GetRequiredService<ProcessMetrics>();
         app.UseMiddleware<HttpErrorMiddleware>();
         app.UseMiddleware<TokenMiddleware>();
         app.MapHealth();

@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Orleans.Configuration;
+using Orleans.Hosting;
+
+namespace Vigil.ServiceDefaults;
+
+/// <summary>Section <c>Orleans</c>: the ports between silos. Only used with the official packages.</summary>
+public sealed class GrainOptions : IValidatedOptions
+{
+    /// <summary>Section name.</summary>
+    public const string Section = "Orleans";
+
+    /// <summary>Port on which silos talk to each other. Default: the gRPC port and 20,000.</summary>
+    public int? SiloPort { get; set; }
+
+    /// <summary>Port for clients of the cluster. Default: the gRPC port and 30,000.</summary>
+    public int? GatewayPort { get; set; }
+
+    /// <inheritdoc />
+    public IEnumerable<OptionFault> Validate()
+    {
+        if (SiloPort is < 1 or > 65535) yield return new(nameof(SiloPort), SiloPort, "1 to 65535");
+        if (GatewayPort is < 1 or > 65535) yield return new(nameof(GatewayPort), GatewayPort, "1 to 65535");
+    }
+}
+
+/// <summary>The silo of a service.</summary>
+public static class GrainSetup
+{
+    /// <summary>Name of the storage for <c>[PersistentState("...", "state")]</c>.</summary>
+    public const string StorageName = "state";
+
+    /// <summary>
+    /// Adds a silo with durable state under <see cref="StorageName"/> and reminders, on the service's database: with SQLite in a file of its own
+    /// beside the service's (SQLite has one writer per file, and grains must not wait for the service's own writes), with PostgreSQL in
+    /// the service's schema. Call it after <c>AddServiceDefaults</c>.
+    /// </summary>
+    /// <param name="builder">The service.</param>
+    /// <param name="configure">Further settings of the silo.</param>
+    public static WebApplicationBuilder AddGrains(this WebApplicationBuilder builder, Action<ISiloBuilder>? configure = null)
+    {
+        builder.Services.AddValidatedOptions<GrainOptions>(GrainOptions.Section);
+        builder.Services.AddSingleton<GrainDatabase>();
+        builder.Services.AddHostedService<GrainSchema>();
+        var identity = (ServiceIdentity?)builder.Services.LastOrDefault(s => s.ServiceType == typeof(ServiceIdentity))?.ImplementationInstance
+            ?? throw new InvalidOperationException("call AddServiceDefaults before AddGrains");
+        var (siloPort, gatewayPort) = Ports(builder.Configuration, identity);
+        builder.UseOrleans(silo =>
+        {
+            silo.UseLocalhostClustering(siloPort, gatewayPort, serviceId: identity.TelemetryName, clusterId: identity.TelemetryName);
+            silo.AddAdoNetGrainStorage(StorageName, options => options.Configure<GrainDatabase>((o, database) =>
+            {
+                o.Invariant = database.Invariant;
+                o.ConnectionString = database.ConnectionString;
+                // Otherwise every grain that ever was leaves a row behind.
+                o.DeleteStateOnClear = true;
+            }));
+            AddReminders(silo, builder.Configuration);
+            silo.AddActivityPropagation();
+            configure?.Invoke(silo);
+        });
+        return builder;
+    }
+
+    private static void AddReminders(ISiloBuilder silo, IConfiguration configuration)
+    {
+#if PACKAGESET_OFFICIAL
+        // The one difference between the package sets: the official reminders have no SQLite, so that there, without PostgreSQL, they
+        // last only as long as the process. Grains that need a reminder register it again when they are activated.
+        if (configuration.GetConnectionString("postgres") is not { Length: > 0 })
+        {
+            silo.UseInMemoryReminderService();
+            return;
+        }
+#endif
+        silo.UseAdoNetReminderService(options => options.Configure<GrainDatabase>((o, database) =>
+        {
+            o.Invariant = database.Invariant;
+            o.ConnectionString = database.ConnectionString;
+        }));
+    }
+
+    private static (int Silo, int Gateway) Ports(IConfiguration configuration, ServiceIdentity identity)
+    {
+        var options = configuration.GetValidated<GrainOptions>(GrainOptions.Section);
+        var grpc = configuration.GetValidated<EndpointOptions>(EndpointOptions.Section).GrpcPort ?? identity.GrpcPort;
+        return (options.SiloPort ?? Near(grpc, 20_000), options.GatewayPort ?? Near(grpc, 30_000));
+    }
+
+    // A service on any free port (in tests) has its silo on any free port.
+    private static int Near(int grpcPort, int offset)
+    {
+        if (grpcPort != 0 && grpcPort + offset <= 65535) return grpcPort + offset;
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+}
