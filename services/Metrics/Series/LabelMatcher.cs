@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Vigil.Metrics.Series;
 
 /// <summary>How a matcher compares.</summary>
-public enum MatchKind
+internal enum MatchKind
 {
     /// <summary>=</summary>
     Equal,
@@ -22,7 +22,7 @@ public enum MatchKind
 /// One condition on a label. An absent label has the empty value, as in Prometheus: <c>a=""</c> holds where there is no label a.
 /// Regular expressions run without backtracking, so that no expression can take more than linear time.
 /// </summary>
-public sealed class LabelMatcher : IEquatable<LabelMatcher>
+internal sealed class LabelMatcher : IEquatable<LabelMatcher>
 {
     private readonly Regex? regex;
 

@@ -1,16 +1,19 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using Orleans;
+using Orleans.Concurrency;
 
 namespace Vigil.Metrics.Series;
 
 /// <summary>One label of a series.</summary>
-public readonly record struct Label(string Name, string Value);
+internal readonly record struct Label(string Name, string Value);
 
 /// <summary>
 /// The identity of a series: its labels, sorted by name (ordinal), no name twice, no empty value. The metric name, where there
 /// is one, is the label <see cref="NameLabel"/>. Immutable; equality is by content.
 /// </summary>
-public sealed class LabelSet : IEquatable<LabelSet>
+[GenerateSerializer, Immutable, Alias("vigil.metrics.LabelSet")]
+internal sealed class LabelSet : IEquatable<LabelSet>
 {
     /// <summary>The label that carries the metric name.</summary>
     public const string NameLabel = "__name__";
@@ -19,7 +22,7 @@ public sealed class LabelSet : IEquatable<LabelSet>
     public static readonly LabelSet Empty = new([]);
 
     // Name, value, name, value, ...: one array keeps a set at two objects.
-    private readonly string[] pairs;
+    [Id(0)] private readonly string[] pairs;
     private ulong hash;
 
     private LabelSet(string[] pairs) => this.pairs = pairs;

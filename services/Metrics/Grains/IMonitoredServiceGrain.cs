@@ -1,0 +1,31 @@
+using Orleans;
+
+namespace Vigil.Metrics.Grains;
+
+/// <summary>
+/// A monitored service, or one shard of it: its series and their rolling windows. The key is made by <see cref="GrainKeys"/>.
+/// Whatever a call reported as stored is durable.
+/// </summary>
+[Alias("vigil.metrics.IMonitoredServiceGrain")]
+internal interface IMonitoredServiceGrain : IGrainWithStringKey
+{
+    /// <summary>Makes series known and gives each its number in this grain, which stays with it for good.</summary>
+    [Alias("Declare")]
+    Task<DeclareReply> DeclareAsync(DeclareBatch batch);
+
+    /// <summary>Stores samples of declared series. A batch of a push stream that was stored before is not stored again.</summary>
+    [Alias("Append")]
+    Task<AppendReply> AppendAsync(AppendBatch batch);
+
+    /// <summary>Reads windows of the series that selectors find, and may subscribe a standing query to them.</summary>
+    [Alias("Select")]
+    Task<SelectReply> SelectAsync(SelectRequest request);
+
+    /// <summary>What is known about the service's own state.</summary>
+    [Alias("GetStatus")]
+    Task<ServiceStatus> GetStatusAsync();
+
+    /// <summary>Writes the state out and trims the journal now, rather than when the timer says.</summary>
+    [Alias("Checkpoint")]
+    Task CheckpointAsync();
+}

@@ -1,0 +1,121 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Vigil.Metrics;
+
+/// <summary>Settings of the Metrics service, from the configuration section <c>Metrics</c>. Checked at start.</summary>
+internal sealed class MetricsOptions
+{
+    /// <summary>The section's name.</summary>
+    public const string Section = "Metrics";
+
+    /// <summary>
+    /// Grains that the series of one service are spread over, by hash of their labels. One is right up to about 50,000 series
+    /// or 200,000 samples/s a service. May be raised at any time: what older grains hold is still found.
+    /// </summary>
+    [Range(1, 64)]
+    public int ShardsPerService { get; set; } = 1;
+
+    /// <summary>Series in one grain; more are refused.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxSeriesPerShard { get; set; } = 100_000;
+
+    /// <summary>Services (more exactly: their grains) known at all; more are refused.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxServices { get; set; } = 10_000;
+
+    /// <summary>Series that one push stream may declare.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxSeriesPerStream { get; set; } = 100_000;
+
+    /// <summary>Push streams open at once in this process.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxPushStreams { get; set; } = 2_000;
+
+    /// <summary>Samples in one frame.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxSamplesPerFrame { get; set; } = 65_536;
+
+    /// <summary>Frames of one stream that are worked on at once before the server stops reading.</summary>
+    [Range(1, 1_024)]
+    public int MaxFramesInFlight { get; set; } = 32;
+
+    /// <summary>Data points in one OTLP export.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxPointsPerExport { get; set; } = 100_000;
+
+    /// <summary>Streams whose last sequence number a grain remembers; idle ones are forgotten after <see cref="StreamMemory"/>.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxStreamsRemembered { get; set; } = 10_000;
+
+    /// <summary>How long a stream that sends nothing can still be resumed without counting twice.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "90.00:00:00")]
+    public TimeSpan StreamMemory { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>How far ahead of this server's clock a sample may be.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
+    public TimeSpan MaxAhead { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long samples are kept, and how old a sample may be.</summary>
+    [Range(typeof(TimeSpan), "00:10:00", "3660.00:00:00")]
+    public TimeSpan Retention { get; set; } = TimeSpan.FromDays(31);
+
+    /// <summary>Samples younger than this are held in memory; older ones are read from the database when a query asks.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "31.00:00:00")]
+    public TimeSpan MemoryWindow { get; set; } = TimeSpan.FromHours(2);
+
+    /// <summary>The most samples of one series held in memory.</summary>
+    [Range(160, 10_000_000)]
+    public int MaxSamplesInMemoryPerSeries { get; set; } = 14_400;
+
+    /// <summary>How often a grain writes its state out and trims its journal.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan CheckpointInterval { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Bytes of journal after which a grain does so earlier. Bounds how much is replayed at a start.</summary>
+    [Range(4_096, 1_073_741_824)]
+    public long CheckpointJournalBytes { get; set; } = 16 * 1024 * 1024;
+
+    /// <summary>Rows in one group commit of the journal.</summary>
+    [Range(1, 65_536)]
+    public int JournalBatchRows { get; set; } = 1_024;
+
+    /// <summary>Bytes in one group commit of the journal.</summary>
+    [Range(4_096, 268_435_456)]
+    public int JournalBatchBytes { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>Rows waiting for the journal before callers are made to wait.</summary>
+    [Range(16, 1_000_000)]
+    public int JournalQueueRows { get; set; } = 8_192;
+
+    /// <summary>Characters of an expression.</summary>
+    [Range(16, 1_048_576)]
+    public int MaxExpressionLength { get; set; } = 16_384;
+
+    /// <summary>Series that the selectors of one query may find.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxSeriesPerQuery { get; set; } = 100_000;
+
+    /// <summary>Samples that one query may load.</summary>
+    [Range(1, 1_000_000_000)]
+    public int MaxSamplesPerQuery { get; set; } = 20_000_000;
+
+    /// <summary>Grains that one query asks at once.</summary>
+    [Range(1, 1_024)]
+    public int QueryConcurrency { get; set; } = 16;
+
+    /// <summary>How long a query may take.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    public TimeSpan QueryTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Expressions that one Watch call may register.</summary>
+    [Range(1, 100_000)]
+    public int MaxWatchesPerStream { get; set; } = 1_000;
+
+    /// <summary>Watch calls open at once in this process.</summary>
+    [Range(1, 100_000)]
+    public int MaxWatchStreams { get; set; } = 1_000;
+
+    /// <summary>Standing queries that may follow one service grain.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxSubscribersPerShard { get; set; } = 10_000;
+}

@@ -1,0 +1,84 @@
+using System.Text;
+
+namespace Vigil.Metrics.Series;
+
+/// <summary>Why a series or a sample is not taken. One counter each.</summary>
+internal enum RefusalCause
+{
+    /// <summary>The sample names a series that was not declared.</summary>
+    UndeclaredSeries,
+
+    /// <summary>The metric name is not one.</summary>
+    BadName,
+
+    /// <summary>A label's name or value is not allowed.</summary>
+    BadLabel,
+
+    /// <summary>More labels than allowed.</summary>
+    TooManyLabels,
+
+    /// <summary>More series than allowed for a service, a stream or all together.</summary>
+    SeriesLimit,
+
+    /// <summary>Older than the window that takes late samples.</summary>
+    TooOld,
+
+    /// <summary>Too far ahead of the server's clock.</summary>
+    TooFarAhead,
+
+    /// <summary>Another value is stored for this series and moment.</summary>
+    ConflictingDuplicate,
+
+    /// <summary>Declared before with other labels or another kind.</summary>
+    ConflictingDeclaration,
+
+    /// <summary>More samples in one message than allowed.</summary>
+    FrameTooLarge,
+
+    /// <summary>A kind of data that is not stored (exponential histograms, summaries).</summary>
+    Unsupported,
+}
+
+/// <summary>What a series may look like.</summary>
+/// <param name="MaxLabels">Labels besides the metric name.</param>
+/// <param name="MaxNameLength">Characters of a metric or label name.</param>
+/// <param name="MaxValueBytes">Bytes of a label value in UTF-8.</param>
+internal sealed record SeriesRules(int MaxLabels = 64, int MaxNameLength = 256, int MaxValueBytes = 1024)
+{
+    /// <summary>Checks a metric name and its labels (without <c>__name__</c>).</summary>
+    /// <returns>Null where all is well.</returns>
+    public (RefusalCause Cause, string Detail)? Check(string name, IReadOnlyCollection<Label> labels)
+    {
+        if (!IsMetricName(name)) return (RefusalCause.BadName, $"metric name \"{Short(name)}\" does not match [a-zA-Z_:][a-zA-Z0-9_:]*");
+        if (name.Length > MaxNameLength) return (RefusalCause.BadName, $"metric name \"{Short(name)}\" is {name.Length} characters long; at most {MaxNameLength} are allowed");
+        if (labels.Count > MaxLabels) return (RefusalCause.TooManyLabels, $"{name} has {labels.Count} labels; at most {MaxLabels} are allowed");
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (label, value) in labels)
+        {
+            if (!IsLabelName(label)) return (RefusalCause.BadLabel, $"label name \"{Short(label)}\" of {name} does not match [a-zA-Z_][a-zA-Z0-9_]*");
+            if (label.Length > MaxNameLength) return (RefusalCause.BadLabel, $"label name \"{Short(label)}\" of {name} is {label.Length} characters long; at most {MaxNameLength} are allowed");
+            if (label == LabelSet.NameLabel) return (RefusalCause.BadLabel, $"{name} gives its metric name again as the label __name__");
+            if (!seen.Add(label)) return (RefusalCause.BadLabel, $"label \"{label}\" of {name} is given twice");
+            var bytes = Encoding.UTF8.GetByteCount(value);
+            if (bytes > MaxValueBytes) return (RefusalCause.BadLabel, $"label \"{label}\" of {name} is {bytes} bytes long; at most {MaxValueBytes} are allowed");
+        }
+        return null;
+    }
+
+    /// <summary>[a-zA-Z_:][a-zA-Z0-9_:]*</summary>
+    public static bool IsMetricName(string name)
+    {
+        if (name.Length == 0 || char.IsAsciiDigit(name[0])) return false;
+        foreach (var c in name)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c != '_' && c != ':') return false;
+        }
+        return true;
+    }
+
+    /// <summary>[a-zA-Z_][a-zA-Z0-9_]*</summary>
+    public static bool IsLabelName(string name) => IsMetricName(name) && !name.Contains(':', StringComparison.Ordinal);
+
+    // A refusal must not echo megabytes back.
+    private static string Short(string text) => text.Length <= 80 ? text : string.Concat(text.AsSpan(0, 77), "...");
+}

@@ -1,0 +1,106 @@
+namespace Vigil.Metrics.Series;
+
+/// <summary>How far one push stream has come in one grain.</summary>
+/// <param name="Sequence">The newest frame whose samples are stored.</param>
+/// <param name="SeenAt">Milliseconds since 1970 at which it was.</param>
+internal readonly record struct StreamPosition(ulong Sequence, long SeenAt);
+
+/// <summary>What became of the samples of one batch. Used again for the next one.</summary>
+internal sealed class AppendTally
+{
+    private readonly Dictionary<(int Series, RefusalCause Cause), int> refused = [];
+
+    /// <summary>Samples stored.</summary>
+    public int Accepted { get; set; }
+
+    /// <summary>Samples that were there already, with the same value.</summary>
+    public int Duplicates { get; set; }
+
+    /// <summary>Samples refused, by series and cause.</summary>
+    public IReadOnlyDictionary<(int Series, RefusalCause Cause), int> Refused => refused;
+
+    /// <summary>Counts a refused sample.</summary>
+    public void Refuse(int series, RefusalCause cause) => refused[(series, cause)] = refused.GetValueOrDefault((series, cause)) + 1;
+}
+
+/// <summary>
+/// All that one grain holds of a service: its series with their samples, and how far each push stream has come. Changes go in
+/// as journal rows do, so that replaying the rows gives the same state; rows whose effect is there already change nothing.
+/// </summary>
+internal sealed class ServiceSeries
+{
+    /// <summary>The series.</summary>
+    public SeriesTable Table { get; } = new();
+
+    /// <summary>Positions of push streams by stream id.</summary>
+    public Dictionary<string, StreamPosition> Streams { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Number of the newest journal row that is applied.</summary>
+    public long AppliedRow { get; private set; }
+
+    /// <summary>Time of the newest sample, or <see cref="long.MinValue"/>.</summary>
+    public long LastSampleTime { get; private set; } = long.MinValue;
+
+    /// <summary>Starts after a checkpoint.</summary>
+    public void StartAfter(long row) => AppliedRow = row;
+
+    /// <summary>Takes note of a restored series.</summary>
+    public void Restored(SeriesEntry entry) => LastSampleTime = Math.Max(LastSampleTime, entry.Samples.LastTime);
+
+    /// <summary>Applies a row of declarations; a series that is there stays as it is.</summary>
+    public void ApplyDeclarations(long row, ReadOnlySpan<byte> data, ICollection<SeriesEntry>? added)
+    {
+        foreach (var series in JournalCodec.ReadSeries(data))
+        {
+            if (Table.Find(series.Id) is not null || Table.Find(series.Labels) is not null) continue;
+            var entry = Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id);
+            added?.Add(entry);
+        }
+        AppliedRow = row;
+    }
+
+    /// <summary>Applies a row of samples.</summary>
+    /// <param name="row">The row's number.</param>
+    /// <param name="data">What <see cref="JournalCodec.WriteSample"/> wrote.</param>
+    /// <param name="stream">The stream it came by; empty for callers without one.</param>
+    /// <param name="sequence">The frame's number in that stream.</param>
+    /// <param name="now">Milliseconds since 1970.</param>
+    /// <param name="tally">Counts what became of each sample.</param>
+    /// <param name="touched">Is told of the subscribers of each series that changed; null when replaying.</param>
+    public void ApplySamples(long row, ReadOnlySpan<byte> data, string stream, ulong sequence, long now, AppendTally tally, HashSet<int>? touched)
+    {
+        var reader = new SampleReader(data);
+        while (reader.Next(out var id, out var time, out var value))
+        {
+            var entry = Table.Find(id);
+            if (entry is null)
+            {
+                tally.Refuse(id, RefusalCause.UndeclaredSeries);
+                continue;
+            }
+            switch (entry.Samples.Append(time, value))
+            {
+                case AppendOutcome.Stored:
+                    tally.Accepted++;
+                    if (time > LastSampleTime) LastSampleTime = time;
+                    if (touched is not null && entry.Subscribers is not null)
+                    {
+                        foreach (var subscriber in entry.Subscribers) touched.Add(subscriber);
+                    }
+                    break;
+                case AppendOutcome.Duplicate:
+                    tally.Duplicates++;
+                    break;
+                case AppendOutcome.Conflict:
+                    tally.Refuse(id, RefusalCause.ConflictingDuplicate);
+                    break;
+                default:
+                    tally.Refuse(id, RefusalCause.TooOld);
+                    break;
+            }
+        }
+        if (stream.Length > 0 && (!Streams.TryGetValue(stream, out var position) || sequence > position.Sequence))
+            Streams[stream] = new StreamPosition(sequence, now);
+        AppliedRow = row;
+    }
+}

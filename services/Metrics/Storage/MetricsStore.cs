@@ -1,0 +1,219 @@
+using System.Data.Common;
+using Vigil.Metrics.Series;
+using Vigil.ServiceDefaults;
+
+namespace Vigil.Metrics.Storage;
+
+/// <summary>A series as it is written at a checkpoint.</summary>
+/// <param name="Id">Its number in the grain.</param>
+/// <param name="Declaration">Its declaration, where that is not in the database yet.</param>
+/// <param name="Sealed">Blocks sealed since the last checkpoint.</param>
+/// <param name="Head">The open end, or null where it is empty.</param>
+/// <param name="SealedThrough">Up to when samples are in blocks.</param>
+internal sealed record SavedSeries(int Id, byte[]? Declaration, IReadOnlyList<SampleBlock> Sealed, SampleBlock? Head, long SealedThrough);
+
+/// <summary>A grain that exists.</summary>
+internal sealed record KnownGrain(string Grain, string Service);
+
+/// <summary>The state of the service grains in the database.</summary>
+/// <remarks>
+/// A checkpoint is written in several small transactions, so that the journal, which every acknowledgement waits for, gets its
+/// turn in between. That is safe at any point of interruption because replaying a row whose samples are in the saved series
+/// already changes nothing (see <see cref="ServiceSeries"/>): rows are trimmed, and stream positions moved, by the last
+/// transaction alone.
+/// </remarks>
+internal sealed class MetricsStore(IDatabase database)
+{
+    /// <summary>All grains that ever held a series.</summary>
+    public async Task<IReadOnlyList<KnownGrain>> ReadGrainsAsync(CancellationToken ct)
+    {
+        await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        await using var select = new Statement(connection, "SELECT grain, service FROM metric_grains ORDER BY grain");
+        await using var rows = await select.ReadAsync(ct).ConfigureAwait(false);
+        var grains = new List<KnownGrain>();
+        while (await rows.ReadAsync(ct).ConfigureAwait(false)) grains.Add(new KnownGrain(rows.GetString(0), rows.GetString(1)));
+        return grains;
+    }
+
+    /// <summary>Makes a grain known; nothing happens where it is.</summary>
+    public ValueTask AddGrainAsync(KnownGrain grain, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    {
+        await using var insert = new Statement(transaction, "INSERT INTO metric_grains (grain, service, checkpoint_no, next_series) VALUES (@grain, @service, 0, 1) ON CONFLICT (grain) DO NOTHING");
+        await insert.Set("grain", grain.Grain).Set("service", grain.Service).ExecuteAsync(token).ConfigureAwait(false);
+    }, ct);
+
+    /// <summary>Reads a grain's checkpoint and replays its journal.</summary>
+    /// <param name="grain">The grain's key.</param>
+    /// <param name="memoryFrom">Blocks that end before this moment stay in the database, milliseconds since 1970.</param>
+    /// <param name="now">Milliseconds since 1970.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <returns>The state as it was when the newest row became durable, and the bytes of journal replayed.</returns>
+    public async Task<(ServiceSeries State, long JournalBytes)> LoadAsync(string grain, long memoryFrom, long now, CancellationToken ct)
+    {
+        await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        var state = new ServiceSeries();
+        await LoadSeriesAsync(connection, grain, state, memoryFrom, ct).ConfigureAwait(false);
+        await LoadPositionsAsync(connection, grain, state, ct).ConfigureAwait(false);
+        var bytes = await ReplayAsync(connection, grain, state, now, ct).ConfigureAwait(false);
+        return (state, bytes);
+    }
+
+    /// <summary>Writes some series of a checkpoint.</summary>
+    public ValueTask SaveSeriesAsync(string grain, IReadOnlyList<SavedSeries> series, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    {
+        await using var declare = new Statement(transaction, "INSERT INTO metric_series (grain, series, declaration) VALUES (@grain, @series, @data) ON CONFLICT (grain, series) DO NOTHING");
+        await using var block = new Statement(transaction, """
+            INSERT INTO metric_chunks (grain, series, last_ms, first_ms, count, data) VALUES (@grain, @series, @last, @first, @count, @data)
+            ON CONFLICT (grain, series, last_ms) DO UPDATE SET first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
+            """);
+        await using var head = new Statement(transaction, """
+            INSERT INTO metric_heads (grain, series, sealed_ms, last_ms, first_ms, count, data) VALUES (@grain, @series, @sealed, @last, @first, @count, @data)
+            ON CONFLICT (grain, series) DO UPDATE SET sealed_ms = excluded.sealed_ms, last_ms = excluded.last_ms, first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
+            """);
+        declare.Set("grain", grain);
+        block.Set("grain", grain);
+        head.Set("grain", grain);
+        foreach (var saved in series)
+        {
+            if (saved.Declaration is not null) await declare.Set("series", (long)saved.Id).Set("data", saved.Declaration).ExecuteAsync(token).ConfigureAwait(false);
+            foreach (var sealedBlock in saved.Sealed) await Fill(block, saved.Id, sealedBlock).ExecuteAsync(token).ConfigureAwait(false);
+            await Fill(head.Set("sealed", saved.SealedThrough), saved.Id, saved.Head ?? NoSamples).ExecuteAsync(token).ConfigureAwait(false);
+        }
+    }, ct);
+
+    /// <summary>Ends a checkpoint: from now on the journal up to <paramref name="through"/> is not needed.</summary>
+    /// <param name="grain">The grain's key.</param>
+    /// <param name="through">The newest row whose effect was in memory when the checkpoint began.</param>
+    /// <param name="nextSeries">Numbers below are given out.</param>
+    /// <param name="streams">Positions as they were when the checkpoint began; others are forgotten.</param>
+    /// <param name="ct">Gives up.</param>
+    public ValueTask FinishCheckpointAsync(string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    {
+        await using var update = new Statement(transaction, "UPDATE metric_grains SET checkpoint_no = @no, next_series = @next WHERE grain = @grain");
+        await update.Set("grain", grain).Set("no", through).Set("next", (long)nextSeries).ExecuteAsync(token).ConfigureAwait(false);
+        await using var forget = new Statement(transaction, "DELETE FROM metric_streams WHERE grain = @grain");
+        await forget.Set("grain", grain).ExecuteAsync(token).ConfigureAwait(false);
+        await using var insert = new Statement(transaction, "INSERT INTO metric_streams (grain, stream, sequence, seen_ms) VALUES (@grain, @stream, @sequence, @seen)");
+        insert.Set("grain", grain);
+        foreach (var (stream, position) in streams)
+        {
+            await insert.Set("stream", stream).Set("sequence", unchecked((long)position.Sequence)).Set("seen", position.SeenAt).ExecuteAsync(token).ConfigureAwait(false);
+        }
+        await using var trim = new Statement(transaction, "DELETE FROM metric_journal WHERE grain = @grain AND no <= @no");
+        await trim.Set("grain", grain).Set("no", through).ExecuteAsync(token).ConfigureAwait(false);
+    }, ct);
+
+    /// <summary>Reads blocks of one series that overlap [from, through], oldest first.</summary>
+    public async Task<IReadOnlyList<SampleBlock>> ReadBlocksAsync(string grain, int series, long from, long through, CancellationToken ct)
+    {
+        await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        await using var select = new Statement(connection, "SELECT first_ms, last_ms, count, data FROM metric_chunks WHERE grain = @grain AND series = @series AND last_ms >= @from AND first_ms <= @through ORDER BY last_ms");
+        await using var rows = await select.Set("grain", grain).Set("series", (long)series).Set("from", from).Set("through", through).ReadAsync(ct).ConfigureAwait(false);
+        var blocks = new List<SampleBlock>();
+        while (await rows.ReadAsync(ct).ConfigureAwait(false)) blocks.Add(new SampleBlock(rows.GetFieldValue<byte[]>(3), (int)rows.GetInt64(2), rows.GetInt64(0), rows.GetInt64(1)));
+        return blocks;
+    }
+
+    /// <summary>Deletes up to <paramref name="most"/> blocks that end before the cut-off; returns how many it found.</summary>
+    public ValueTask<int> DeleteBlocksAsync(string grain, long before, int most, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    {
+        await using var delete = new Statement(transaction, """
+            DELETE FROM metric_chunks WHERE grain = @grain AND (series, last_ms) IN
+                (SELECT series, last_ms FROM metric_chunks WHERE grain = @grain AND last_ms < @before ORDER BY last_ms LIMIT @most)
+            """);
+        return await delete.Set("grain", grain).Set("before", before).Set("most", (long)most).ExecuteAsync(token).ConfigureAwait(false);
+    }, ct);
+
+    /// <summary>Forgets series that have no samples any more.</summary>
+    public ValueTask DeleteSeriesAsync(string grain, IReadOnlyList<int> series, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    {
+        await using var heads = new Statement(transaction, "DELETE FROM metric_heads WHERE grain = @grain AND series = @series");
+        await using var declarations = new Statement(transaction, "DELETE FROM metric_series WHERE grain = @grain AND series = @series");
+        foreach (var id in series)
+        {
+            await heads.Set("grain", grain).Set("series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
+            await declarations.Set("grain", grain).Set("series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
+        }
+    }, ct);
+
+    private static readonly SampleBlock NoSamples = new([], 0, 0, 0);
+
+    private static Statement Fill(Statement statement, int series, SampleBlock block) => statement
+        .Set("series", (long)series).Set("last", block.Last).Set("first", block.First).Set("count", (long)block.Count).Set("data", block.Data);
+
+    private static async Task LoadSeriesAsync(DbConnection connection, string grain, ServiceSeries state, long memoryFrom, CancellationToken ct)
+    {
+        await using (var select = new Statement(connection, "SELECT declaration FROM metric_series WHERE grain = @grain ORDER BY series"))
+        await using (var rows = await select.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false))
+        {
+            while (await rows.ReadAsync(ct).ConfigureAwait(false))
+            {
+                foreach (var series in JournalCodec.ReadSeries(rows.GetFieldValue<byte[]>(0)))
+                    state.Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id).DeclarationSaved = true;
+            }
+        }
+        var blocks = await LoadBlocksAsync(connection, grain, memoryFrom, ct).ConfigureAwait(false);
+        await using var heads = new Statement(connection, "SELECT series, sealed_ms, first_ms, last_ms, count, data FROM metric_heads WHERE grain = @grain");
+        await using var headRows = await heads.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false);
+        while (await headRows.ReadAsync(ct).ConfigureAwait(false))
+        {
+            if (state.Table.Find((int)headRows.GetInt64(0)) is not { } entry) continue;
+            var sealedThrough = headRows.GetInt64(1);
+            var count = (int)headRows.GetInt64(4);
+            var head = count == 0 ? null : new SampleBlock(headRows.GetFieldValue<byte[]>(5), count, headRows.GetInt64(2), headRows.GetInt64(3));
+            var saved = blocks.GetValueOrDefault(entry.Id) ?? [];
+            // Nothing older in memory: whatever is older, if anything, is in the database.
+            entry.Samples.Restore(saved, head, sealedThrough, saved.Count > 0 ? saved[0].First - 1 : sealedThrough);
+            state.Restored(entry);
+        }
+    }
+
+    private static async Task<Dictionary<int, List<SampleBlock>>> LoadBlocksAsync(DbConnection connection, string grain, long memoryFrom, CancellationToken ct)
+    {
+        await using var select = new Statement(connection, "SELECT series, first_ms, last_ms, count, data FROM metric_chunks WHERE grain = @grain AND last_ms >= @from ORDER BY series, last_ms");
+        await using var rows = await select.Set("grain", grain).Set("from", memoryFrom).ReadAsync(ct).ConfigureAwait(false);
+        var blocks = new Dictionary<int, List<SampleBlock>>();
+        while (await rows.ReadAsync(ct).ConfigureAwait(false))
+        {
+            var id = (int)rows.GetInt64(0);
+            if (!blocks.TryGetValue(id, out var list)) blocks.Add(id, list = []);
+            list.Add(new SampleBlock(rows.GetFieldValue<byte[]>(4), (int)rows.GetInt64(3), rows.GetInt64(1), rows.GetInt64(2)));
+        }
+        return blocks;
+    }
+
+    private static async Task LoadPositionsAsync(DbConnection connection, string grain, ServiceSeries state, CancellationToken ct)
+    {
+        await using (var select = new Statement(connection, "SELECT checkpoint_no, next_series FROM metric_grains WHERE grain = @grain"))
+        await using (var rows = await select.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false))
+        {
+            if (await rows.ReadAsync(ct).ConfigureAwait(false))
+            {
+                state.StartAfter(rows.GetInt64(0));
+                state.Table.ReserveIds((int)rows.GetInt64(1));
+            }
+        }
+        await using var streams = new Statement(connection, "SELECT stream, sequence, seen_ms FROM metric_streams WHERE grain = @grain");
+        await using var streamRows = await streams.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false);
+        while (await streamRows.ReadAsync(ct).ConfigureAwait(false))
+            state.Streams[streamRows.GetString(0)] = new StreamPosition(unchecked((ulong)streamRows.GetInt64(1)), streamRows.GetInt64(2));
+    }
+
+    private static async Task<long> ReplayAsync(DbConnection connection, string grain, ServiceSeries state, long now, CancellationToken ct)
+    {
+        await using var select = new Statement(connection, "SELECT no, kind, stream, sequence, data FROM metric_journal WHERE grain = @grain AND no > @no ORDER BY no");
+        await using var rows = await select.Set("grain", grain).Set("no", state.AppliedRow).ReadAsync(ct).ConfigureAwait(false);
+        long bytes = 0;
+        // Who was told what has been settled: only the effect counts here.
+        var tally = new AppendTally();
+        while (await rows.ReadAsync(ct).ConfigureAwait(false))
+        {
+            var no = rows.GetInt64(0);
+            var data = rows.GetFieldValue<byte[]>(4);
+            if ((JournalKind)rows.GetInt64(1) == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
+            else state.ApplySamples(no, data, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
+            bytes += data.Length;
+        }
+        return bytes;
+    }
+}

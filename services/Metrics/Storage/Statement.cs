@@ -1,0 +1,36 @@
+using System.Data.Common;
+
+namespace Vigil.Metrics.Storage;
+
+/// <summary>One SQL statement that is run many times with other values in the same parameters.</summary>
+internal sealed class Statement : IAsyncDisposable
+{
+    private readonly DbCommand command;
+
+    public Statement(DbTransaction transaction, string sql) : this(transaction.Connection!, sql) => command.Transaction = transaction;
+
+    public Statement(DbConnection connection, string sql)
+    {
+        command = connection.CreateCommand();
+        command.CommandText = sql;
+    }
+
+    public Statement Set(string name, object value)
+    {
+        if (command.Parameters.Contains(name))
+        {
+            command.Parameters[name].Value = value;
+            return this;
+        }
+        var parameter = command.CreateParameter();
+        (parameter.ParameterName, parameter.Value) = (name, value);
+        command.Parameters.Add(parameter);
+        return this;
+    }
+
+    public Task<int> ExecuteAsync(CancellationToken ct) => command.ExecuteNonQueryAsync(ct);
+
+    public Task<DbDataReader> ReadAsync(CancellationToken ct) => command.ExecuteReaderAsync(ct);
+
+    public ValueTask DisposeAsync() => command.DisposeAsync();
+}
