@@ -1,9 +1,11 @@
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
+using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics;
 
 /// <summary>Settings of the Metrics service, from the configuration section <c>Metrics</c>. Checked at start.</summary>
-internal sealed class MetricsOptions
+internal sealed class MetricsOptions : IValidatedOptions
 {
     /// <summary>The section's name.</summary>
     public const string Section = "Metrics";
@@ -118,4 +120,16 @@ internal sealed class MetricsOptions
     /// <summary>Standing queries that may follow one service grain.</summary>
     [Range(1, 1_000_000)]
     public int MaxSubscribersPerShard { get; set; } = 10_000;
+
+    /// <inheritdoc/>
+    public IEnumerable<OptionFault> Validate()
+    {
+        foreach (var property in typeof(MetricsOptions).GetProperties())
+        {
+            var value = property.GetValue(this);
+            if (property.GetCustomAttribute<RangeAttribute>() is { } range && !range.IsValid(value))
+                yield return new OptionFault(property.Name, value, $"{range.Minimum} to {range.Maximum}");
+        }
+        if (MemoryWindow > Retention) yield return new OptionFault(nameof(MemoryWindow), MemoryWindow, $"at most {nameof(Retention)} ({Retention})");
+    }
 }

@@ -1,8 +1,12 @@
 using Orleans;
-using Orleans.Concurrency;
+using Orleans.Runtime;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.Grains;
+
+/// <summary>A grain cannot work for the moment: the same call will do after it has started again.</summary>
+[GenerateSerializer, Alias("vigil.metrics.ServiceUnavailableException")]
+internal sealed class ServiceUnavailableException(string message) : OrleansException(message);
 
 /// <summary>A series to declare.</summary>
 [GenerateSerializer, Immutable, Alias("vigil.metrics.SeriesSpec")]
@@ -33,8 +37,8 @@ internal sealed record DeclareReply
     /// <summary>One per series of the batch; 0 where the grain holds as many as it may.</summary>
     [Id(0)] public required int[] Ids { get; init; }
 
-    /// <summary>The limit that a 0 stands for.</summary>
-    [Id(1)] public int MaxSeries { get; init; }
+    /// <summary>Why there is a 0, as a sentence; null where there is none.</summary>
+    [Id(1)] public string? LimitHit { get; init; }
 }
 
 /// <summary>

@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Orleans;
-using Orleans.Concurrency;
 
 namespace Vigil.Metrics.Series;
 

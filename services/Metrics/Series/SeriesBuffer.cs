@@ -51,6 +51,9 @@ internal sealed class SeriesBuffer
     /// <summary>Time of the newest sample; <see cref="long.MinValue"/> where there never was one.</summary>
     public long LastTime { get; private set; } = long.MinValue;
 
+    /// <summary>Value of the newest sample; meaningless where there never was one.</summary>
+    public double LastValue => headCount > 0 ? headValues[headCount - 1] : double.NaN;
+
     /// <summary>Samples up to this moment are sealed: what is not newer is refused as too old.</summary>
     public long SealedThrough { get; private set; } = long.MinValue;
 
@@ -81,6 +84,17 @@ internal sealed class SeriesBuffer
         }
         Insert(at, time, value);
         return AppendOutcome.Stored;
+    }
+
+    /// <summary>
+    /// Adds an increase to the newest value (zero where there is none) as a new sample. Only moves forward: an increase for a
+    /// moment that is there has been counted.
+    /// </summary>
+    public AppendOutcome AppendIncrease(long time, double increase)
+    {
+        if (time == LastTime) return AppendOutcome.Duplicate;
+        if (time < LastTime) return AppendOutcome.TooOld;
+        return Append(time, headCount == 0 ? increase : LastValue + increase);
     }
 
     /// <summary>Adds the samples in [from, to] to <paramref name="target"/>, oldest first.</summary>

@@ -62,12 +62,13 @@ internal sealed class ServiceSeries
     /// <summary>Applies a row of samples.</summary>
     /// <param name="row">The row's number.</param>
     /// <param name="data">What <see cref="JournalCodec.WriteSample"/> wrote.</param>
+    /// <param name="deltas">The values are increases.</param>
     /// <param name="stream">The stream it came by; empty for callers without one.</param>
     /// <param name="sequence">The frame's number in that stream.</param>
     /// <param name="now">Milliseconds since 1970.</param>
     /// <param name="tally">Counts what became of each sample.</param>
     /// <param name="touched">Is told of the subscribers of each series that changed; null when replaying.</param>
-    public void ApplySamples(long row, ReadOnlySpan<byte> data, string stream, ulong sequence, long now, AppendTally tally, HashSet<int>? touched)
+    public void ApplySamples(long row, ReadOnlySpan<byte> data, bool deltas, string stream, ulong sequence, long now, AppendTally tally, HashSet<int>? touched)
     {
         var reader = new SampleReader(data);
         while (reader.Next(out var id, out var time, out var value))
@@ -78,7 +79,7 @@ internal sealed class ServiceSeries
                 tally.Refuse(id, RefusalCause.UndeclaredSeries);
                 continue;
             }
-            switch (entry.Samples.Append(time, value))
+            switch (deltas ? entry.Samples.AppendIncrease(time, value) : entry.Samples.Append(time, value))
             {
                 case AppendOutcome.Stored:
                     tally.Accepted++;

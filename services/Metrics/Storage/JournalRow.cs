@@ -8,6 +8,9 @@ internal enum JournalKind
 
     /// <summary>Samples.</summary>
     Samples = 2,
+
+    /// <summary>Samples whose values are increases.</summary>
+    Deltas = 3,
 }
 
 /// <summary>One change to one grain, as it is made durable before it is applied.</summary>

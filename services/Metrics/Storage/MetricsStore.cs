@@ -210,8 +210,9 @@ internal sealed class MetricsStore(IDatabase database)
         {
             var no = rows.GetInt64(0);
             var data = rows.GetFieldValue<byte[]>(4);
-            if ((JournalKind)rows.GetInt64(1) == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
-            else state.ApplySamples(no, data, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
+            var kind = (JournalKind)rows.GetInt64(1);
+            if (kind == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
+            else state.ApplySamples(no, data, kind == JournalKind.Deltas, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
             bytes += data.Length;
         }
         return bytes;

@@ -1,0 +1,122 @@
+using System.Data.Common;
+using System.Diagnostics;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.Storage;
+using Vigil.ServiceDefaults;
+
+namespace Vigil.Metrics.Grains;
+
+/// <summary>
+/// Writes the state of one grain out, trims its journal, lets old samples leave memory and, once an hour, the database. Runs in
+/// the grain's turns and lets other calls in between its steps; see <see cref="MetricsStore"/> for why that is safe.
+/// </summary>
+internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsStore store, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
+{
+    /// <summary>Series in one transaction: a few milliseconds, which is what the journal may have to wait.</summary>
+    private const int SeriesPerStep = 200;
+
+    private const int BlocksPerStep = 1_000;
+    private const long HourMs = 3_600_000;
+
+    private Task<bool>? running;
+    private long retainedAt = long.MinValue;
+
+    /// <summary>Bytes of journal since the last checkpoint.</summary>
+    public long JournalBytes { get; private set; } = journalBytes;
+
+    /// <summary>The journal has grown so much that a checkpoint should not wait for its timer.</summary>
+    public bool IsDue => JournalBytes >= options.CheckpointJournalBytes && running is null;
+
+    /// <summary>Takes note of a row.</summary>
+    public void Journaled(int bytes) => JournalBytes += bytes;
+
+    /// <summary>Makes a checkpoint, or joins the one that is being made. False where it failed: the journal still has everything.</summary>
+    public Task<bool> RunAsync(long now) => running ?? StartAsync(now);
+
+    private async Task<bool> StartAsync(long now)
+    {
+        var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        running = done.Task;
+        var start = Stopwatch.GetTimestamp();
+        var succeeded = false;
+        try
+        {
+            await WriteAsync(now);
+            if (now - HourMs >= retainedAt)
+            {
+                await RetainAsync(now);
+                retainedAt = now;
+            }
+            succeeded = true;
+        }
+        catch (Exception e) when (e is DbException or StorageException or InvalidOperationException or TimeoutException)
+        {
+            MetricsLog.CheckpointFailed(log, grain, e);
+        }
+        finally
+        {
+            running = null;
+            instruments.Checkpoints.Record(Stopwatch.GetElapsedTime(start).TotalSeconds);
+            done.SetResult(succeeded);
+        }
+        return succeeded;
+    }
+
+    private async Task WriteAsync(long now)
+    {
+        // What is applied up to here is in the series that are written below; later rows may be too, which does no harm.
+        var through = state.AppliedRow;
+        var bytes = JournalBytes;
+        var idle = now - (long)options.StreamMemory.TotalMilliseconds;
+        var streams = state.Streams.Where(s => s.Value.SeenAt >= idle).ToArray();
+        var unsaved = state.Table.All.Where(e => e.Samples.Unsaved).ToArray();
+        if (unsaved.Length == 0 && bytes == 0) return;
+        foreach (var step in unsaved.Chunk(SeriesPerStep)) await SaveAsync(step);
+        await store.FinishCheckpointAsync(grain, through, state.Table.NextId, streams, CancellationToken.None);
+        JournalBytes -= bytes;
+        MetricsLog.CheckpointWritten(log, grain, unsaved.Length, through);
+        var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
+        foreach (var entry in state.Table.All) entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+    }
+
+    private async Task SaveAsync(SeriesEntry[] entries)
+    {
+        var saved = new SavedSeries[entries.Length];
+        var marks = new int[entries.Length];
+        for (var i = 0; i < entries.Length; i++)
+        {
+            var (entry, samples) = (entries[i], entries[i].Samples);
+            var declaration = entry.DeclarationSaved
+                ? null
+                : JournalCodec.WriteSeries([new DeclaredSeries(entry.Id, entry.Labels, entry.Kind, entry.Unit, entry.Help)]);
+            saved[i] = new SavedSeries(entry.Id, declaration, samples.UnsavedBlocks.ToArray(), samples.EncodeHead(), samples.SealedThrough);
+            marks[i] = samples.MarkSaved();
+        }
+        try
+        {
+            await store.SaveSeriesAsync(grain, saved, CancellationToken.None);
+        }
+        catch
+        {
+            for (var i = 0; i < entries.Length; i++) entries[i].Samples.RestoreUnsaved(marks[i]);
+            throw;
+        }
+        foreach (var entry in entries) entry.DeclarationSaved = true;
+    }
+
+    private async Task RetainAsync(long now)
+    {
+        var cutoff = now - (long)options.Retention.TotalMilliseconds;
+        int deleted;
+        do deleted = await store.DeleteBlocksAsync(grain, cutoff, BlocksPerStep, CancellationToken.None);
+        while (deleted == BlocksPerStep);
+        // Newly declared series have no samples yet: only what had some, all too old, goes.
+        var gone = state.Table.All.Where(e => e.Samples.LastTime != long.MinValue && e.Samples.LastTime < cutoff && !e.Samples.Unsaved).ToArray();
+        foreach (var step in gone.Chunk(SeriesPerStep))
+        {
+            foreach (var entry in step) state.Table.Remove(entry);
+            instruments.Series.Add(-step.Length);
+            await store.DeleteSeriesAsync(grain, [.. step.Select(e => e.Id)], CancellationToken.None);
+        }
+    }
+}

@@ -1,0 +1,367 @@
+using System.Buffers;
+using Microsoft.Extensions.Options;
+using Orleans;
+using Orleans.Concurrency;
+using Orleans.Runtime;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.Storage;
+
+namespace Vigil.Metrics.Grains;
+
+/// <inheritdoc cref="IMonitoredServiceGrain"/>
+/// <remarks>
+/// A change goes through three steps: it becomes a journal row, the row becomes durable, the row is applied to memory. Calls
+/// interleave while they wait for the disk, so that one commit carries the rows of many; rows are applied in the order of their
+/// numbers nevertheless, because replaying them must give the same state. When a row cannot be written the grain gives up its
+/// memory and starts again from the database, which alone knows what is stored.
+/// </remarks>
+[Reentrant]
+internal sealed class MonitoredServiceGrain(
+    MetricsStore store, Journal journal, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
+    : Grain, IMonitoredServiceGrain
+{
+    private readonly MetricsOptions options = settings.Value;
+    private readonly Queue<Work> underWay = new();
+    private readonly Dictionary<string, ulong> enqueued = new(StringComparer.Ordinal);
+    private readonly Dictionary<LabelSet, int> declaring = [];
+    private readonly Subscriptions subscriptions = new(settings.Value.MaxSubscribersPerShard);
+    private readonly HashSet<int> touched = [];
+    private readonly SampleBuffer scratch = new();
+    private ServiceSeries state = new();
+    private Checkpointer checkpointer = null!;
+    private string key = "";
+    private long nextRow;
+    private bool registered;
+    private bool broken;
+
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        key = this.GetPrimaryKeyString();
+        var now = Now();
+        (state, var bytes) = await store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken);
+        nextRow = state.AppliedRow + 1;
+        foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
+        checkpointer = new Checkpointer(key, state, store, options, instruments, log, bytes);
+        instruments.Series.Add(state.Table.Count);
+        if (state.Table.Count > 0) MetricsLog.ServiceRestored(log, key, state.Table.Count, state.Streams.Count, bytes);
+        // Spread, so that grains that were restored together do not write together.
+        var first = options.CheckpointInterval * (0.5 + 0.5 * Random.Shared.NextDouble());
+        this.RegisterGrainTimer(static (grain, _) => grain.TickAsync(), this, new GrainTimerCreationOptions(first, options.CheckpointInterval) { Interleave = true });
+    }
+
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        instruments.Series.Add(-state.Table.Count);
+        if (!broken) await checkpointer.RunAsync(Now());
+    }
+
+    public async Task<DeclareReply> DeclareAsync(DeclareBatch batch)
+    {
+        ThrowIfBroken();
+        var ids = new int[batch.Series.Length];
+        if (!await RegisterAsync())
+        {
+            return new DeclareReply { Ids = ids, LimitHit = $"{options.MaxServices} services are known, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxServices)})" };
+        }
+        ThrowIfBroken();
+        var refused = false;
+        List<DeclaredSeries>? added = null;
+        Task? others = null;
+        for (var i = 0; i < ids.Length; i++)
+        {
+            var spec = batch.Series[i];
+            if (state.Table.Find(spec.Labels) is { } entry)
+            {
+                ids[i] = entry.Id;
+            }
+            else if (declaring.TryGetValue(spec.Labels, out ids[i]))
+            {
+                // Another call, or an earlier entry of this one, is about to make it durable.
+                if (underWay.Count > 0) others = underWay.Last().Applied.Task;
+            }
+            else if (state.Table.Count + declaring.Count < options.MaxSeriesPerShard)
+            {
+                ids[i] = state.Table.NextId;
+                state.Table.ReserveIds(ids[i] + 1);
+                declaring.Add(spec.Labels, ids[i]);
+                (added ??= []).Add(new DeclaredSeries(ids[i], spec.Labels, spec.Kind, spec.Unit, spec.Help));
+            }
+            else
+            {
+                refused = true;
+            }
+        }
+        if (added is not null) await StoreAsync(new Work(JournalKind.Declarations, "", 0, 0, JournalCodec.WriteSeries(added)));
+        if (others is not null) await others;
+        return new DeclareReply
+        {
+            Ids = ids,
+            LimitHit = refused ? $"service \"{GrainKeys.ServiceOf(key)}\" has {state.Table.Count} series, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSeriesPerShard)})" : null,
+        };
+    }
+
+    public async Task<AppendReply> AppendAsync(AppendBatch batch)
+    {
+        ThrowIfBroken();
+        if (batch.StreamId.Length > 0)
+        {
+            var known = enqueued.TryGetValue(batch.StreamId, out var last);
+            if (known && batch.Sequence <= last) return await AlreadyStoredAsync(batch);
+            if (batch.Previous > last) return new AppendReply { Status = AppendStatus.PredecessorMissing };
+            if (!known && enqueued.Count >= options.MaxStreamsRemembered && !ForgetIdleStreams()) return new AppendReply { Status = AppendStatus.TooManyStreams };
+        }
+        var tally = new AppendTally();
+        var data = Encode(batch, tally);
+        if (batch.StreamId.Length > 0) enqueued[batch.StreamId] = batch.Sequence;
+        if (data.Length > JournalCodec.HeaderBytes)
+        {
+            var kind = batch.Deltas ? JournalKind.Deltas : JournalKind.Samples;
+            await StoreAsync(new Work(kind, batch.StreamId, batch.Sequence, batch.ReceivedUnixUs, data) { Tally = tally });
+        }
+        return Reply(tally);
+    }
+
+    public async Task<SelectReply> SelectAsync(SelectRequest request)
+    {
+        ThrowIfBroken();
+        var matchers = Matchers(request);
+        if (request.Subscriber is { } subscriber)
+        {
+            var now = Now();
+            if (!subscriptions.Follow(subscriber, () => matchers, now, now + request.LeaseSeconds * 1000L, state.Table))
+                return new SelectReply { Found = [], LimitHit = $"{GrainKeys.ServiceOf(key)} is followed by {subscriptions.Count} standing queries, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSubscribersPerShard)})" };
+        }
+        var reader = new SelectionReader(key, state.Table, store, scratch, request);
+        return await reader.ReadAsync(matchers);
+    }
+
+    public Task<ServiceStatus> GetStatusAsync() => Task.FromResult(new ServiceStatus
+    {
+        Service = GrainKeys.ServiceOf(key),
+        Series = state.Table.Count,
+        SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count),
+        LastSampleUnixMs = state.LastSampleTime == long.MinValue ? null : state.LastSampleTime,
+        Streams = state.Streams.Count,
+        Subscribers = subscriptions.Count,
+        JournalBytes = checkpointer.JournalBytes,
+    });
+
+    public async Task CheckpointAsync()
+    {
+        ThrowIfBroken();
+        if (!await checkpointer.RunAsync(Now())) throw new ServiceUnavailableException($"the checkpoint of {key} failed; the log says why");
+    }
+
+    private async Task TickAsync()
+    {
+        if (broken) return;
+        var now = Now();
+        subscriptions.Expire(now, state.Table);
+        await checkpointer.RunAsync(now);
+    }
+
+    private async Task<bool> RegisterAsync() =>
+        registered = registered || await GrainFactory.GetGrain<IServiceIndexGrain>(IServiceIndexGrain.Key).RegisterAsync(key);
+
+    /// <summary>Checks what does not depend on the order of rows, and packs the rest.</summary>
+    private byte[] Encode(AppendBatch batch, AppendTally tally)
+    {
+        var now = Now();
+        var newest = now + (long)options.MaxAhead.TotalMilliseconds;
+        var oldest = now - (long)options.Retention.TotalMilliseconds;
+        var buffer = ArrayPool<byte>.Shared.Rent(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
+        try
+        {
+            var length = JournalCodec.WriteHeader(buffer);
+            var previousId = 0;
+            long previousTime = 0;
+            for (var i = 0; i < batch.Count; i++)
+            {
+                var (id, time) = (batch.Series[i], batch.Times[i]);
+                if (state.Table.Find(id) is null) tally.Refuse(id, RefusalCause.UndeclaredSeries);
+                else if (time > newest) tally.Refuse(id, RefusalCause.TooFarAhead);
+                else if (time < oldest) tally.Refuse(id, RefusalCause.TooOld);
+                else length = JournalCodec.WriteSample(buffer, length, id, time, batch.Values[i], ref previousId, ref previousTime);
+            }
+            return buffer.AsSpan(0, length).ToArray();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private async Task StoreAsync(Work work)
+    {
+        work.Row = nextRow++;
+        underWay.Enqueue(work);
+        try
+        {
+            await journal.AppendAsync(new JournalRow(key, work.Row, work.Kind, work.Stream, work.Sequence, work.Data));
+        }
+        catch (JournalException e)
+        {
+            Break(e);
+            throw Unavailable();
+        }
+        work.Durable = true;
+        ApplyDurable();
+        // A row before this one may still be on its way to this grain's turn.
+        await work.Applied.Task;
+    }
+
+    private void ApplyDurable()
+    {
+        while (!broken && underWay.TryPeek(out var work) && work.Durable)
+        {
+            underWay.Dequeue();
+            try
+            {
+                Apply(work);
+            }
+            catch (InvalidDataException e)
+            {
+                Break(e);
+                return;
+            }
+            checkpointer.Journaled(work.Data.Length);
+            work.Applied.SetResult();
+        }
+        if (checkpointer.IsDue) _ = checkpointer.RunAsync(Now());
+    }
+
+    private void Apply(Work work)
+    {
+        if (work.Kind == JournalKind.Declarations)
+        {
+            var added = new List<SeriesEntry>();
+            state.ApplyDeclarations(work.Row, work.Data, added);
+            foreach (var entry in added)
+            {
+                declaring.Remove(entry.Labels);
+                subscriptions.Added(entry);
+            }
+            instruments.Series.Add(added.Count);
+            return;
+        }
+        touched.Clear();
+        state.ApplySamples(work.Row, work.Data, work.Kind == JournalKind.Deltas, work.Stream, work.Sequence, Now(), work.Tally!, touched);
+        foreach (var slot in touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
+    }
+
+    /// <summary>A resent frame: known as soon as its first sending is settled.</summary>
+    private async Task<AppendReply> AlreadyStoredAsync(AppendBatch batch)
+    {
+        foreach (var work in underWay)
+        {
+            if (work.Stream != batch.StreamId || work.Sequence < batch.Sequence) continue;
+            await work.Applied.Task;
+            break;
+        }
+        instruments.Duplicates.Add(batch.Count);
+        return new AppendReply { Duplicates = batch.Count };
+    }
+
+    private AppendReply Reply(AppendTally tally)
+    {
+        instruments.Accepted.Add(tally.Accepted);
+        if (tally.Duplicates > 0) instruments.Duplicates.Add(tally.Duplicates);
+        if (tally.Refused.Count == 0) return new AppendReply { Accepted = tally.Accepted, Duplicates = tally.Duplicates };
+        foreach (var ((_, cause), samples) in tally.Refused) instruments.Refuse(cause, samples);
+        return new AppendReply
+        {
+            Accepted = tally.Accepted,
+            Duplicates = tally.Duplicates,
+            Refused = [.. tally.Refused.Select(r => new RefusedSamples { Series = r.Key.Series, Cause = r.Key.Cause, Samples = r.Value })],
+        };
+    }
+
+    private bool ForgetIdleStreams()
+    {
+        var idle = Now() - (long)options.StreamMemory.TotalMilliseconds;
+        foreach (var (stream, _) in state.Streams.Where(s => s.Value.SeenAt < idle).ToArray())
+        {
+            state.Streams.Remove(stream);
+            enqueued.Remove(stream);
+        }
+        return enqueued.Count < options.MaxStreamsRemembered;
+    }
+
+    private LabelMatcher[][] Matchers(SelectRequest request)
+    {
+        // Making a regular expression costs more than a small read: a follower's are kept.
+        if (request.Subscriber is { } subscriber && subscriptions.SelectorsOf(subscriber) is { } kept && kept.Length == request.Selectors.Length) return kept;
+        return [.. request.Selectors.Select(s => s.Matchers.Select(m => LabelMatcher.Create(m.Name, m.Kind, m.Value)).ToArray())];
+    }
+
+    private void Tell(Subscription? subscription, long receivedUnixUs)
+    {
+        if (subscription is null) return;
+        subscription.Pending = receivedUnixUs;
+        if (!subscription.Telling) _ = TellAsync(subscription);
+    }
+
+    private async Task TellAsync(Subscription subscription)
+    {
+        subscription.Telling = true;
+        try
+        {
+            var follower = GrainFactory.GetGrain<IStandingQueryGrain>(subscription.Key);
+            while (subscription.Pending != 0)
+            {
+                var received = subscription.Pending;
+                subscription.Pending = 0;
+                await follower.InputsChangedAsync(received);
+            }
+        }
+        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
+        {
+            MetricsLog.NotifyFailed(log, key, subscription.Key, e);
+        }
+        finally
+        {
+            subscription.Telling = false;
+        }
+    }
+
+    private void Break(Exception cause)
+    {
+        if (broken) return;
+        broken = true;
+        MetricsLog.ServiceBroken(log, key, cause);
+        foreach (var work in underWay) work.Applied.TrySetException(Unavailable());
+        underWay.Clear();
+        DeactivateOnIdle();
+    }
+
+    private void ThrowIfBroken()
+    {
+        if (broken) throw Unavailable();
+    }
+
+    private ServiceUnavailableException Unavailable() => new($"service \"{GrainKeys.ServiceOf(key)}\" could not store its samples and starts again: send again");
+
+    private long Now() => clock.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>A row between being numbered and being applied.</summary>
+    private sealed class Work(JournalKind kind, string stream, ulong sequence, long receivedUnixUs, byte[] data)
+    {
+        public JournalKind Kind => kind;
+
+        public string Stream => stream;
+
+        public ulong Sequence => sequence;
+
+        public long ReceivedUnixUs => receivedUnixUs;
+
+        public byte[] Data => data;
+
+        public long Row { get; set; }
+
+        public AppendTally? Tally { get; init; }
+
+        public bool Durable { get; set; }
+
+        public TaskCompletionSource Applied { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,72 @@
+using Microsoft.Extensions.Options;
+using Orleans;
+using Orleans.Concurrency;
+using Orleans.Runtime;
+using Vigil.Metrics.Storage;
+
+namespace Vigil.Metrics.Grains;
+
+/// <inheritdoc cref="IServiceIndexGrain"/>
+[Reentrant]
+internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOptions> options, TimeProvider clock, ILogger<ServiceIndexGrain> log)
+    : Grain, IServiceIndexGrain
+{
+    private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
+
+    private readonly HashSet<string> known = new(StringComparer.Ordinal);
+    private readonly List<string> grains = [];
+    private readonly List<string> services = [];
+    private readonly Dictionary<string, DateTimeOffset> followers = new(StringComparer.Ordinal);
+
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        foreach (var grain in await store.ReadGrainsAsync(cancellationToken)) Add(grain);
+    }
+
+    public async Task<bool> RegisterAsync(string grain)
+    {
+        if (known.Contains(grain)) return true;
+        if (grains.Count >= options.Value.MaxServices) return false;
+        var added = new KnownGrain(grain, GrainKeys.ServiceOf(grain));
+        await store.AddGrainAsync(added, CancellationToken.None);
+        // Another call may have added the same one meanwhile.
+        if (Add(added)) Tell();
+        return true;
+    }
+
+    public Task<GrainList?> ListAsync(int knownCount, string? subscriber)
+    {
+        if (subscriber is not null) followers[subscriber] = clock.GetUtcNow() + Lease;
+        return Task.FromResult(knownCount == grains.Count ? null : new GrainList { Grains = [.. grains], Services = [.. services] });
+    }
+
+    private bool Add(KnownGrain grain)
+    {
+        if (!known.Add(grain.Grain)) return false;
+        grains.Add(grain.Grain);
+        services.Add(grain.Service);
+        return true;
+    }
+
+    private void Tell()
+    {
+        var now = clock.GetUtcNow();
+        foreach (var (follower, until) in followers)
+        {
+            if (until < now) followers.Remove(follower);
+            else _ = TellAsync(follower);
+        }
+    }
+
+    private async Task TellAsync(string follower)
+    {
+        try
+        {
+            await GrainFactory.GetGrain<IStandingQueryGrain>(follower).InputsChangedAsync(0);
+        }
+        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
+        {
+            MetricsLog.NotifyFailed(log, IServiceIndexGrain.Key, follower, e);
+        }
+    }
+}

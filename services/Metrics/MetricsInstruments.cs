@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics;
+
+/// <summary>What the service counts about itself.</summary>
+internal sealed class MetricsInstruments
+{
+    /// <summary>The meter's name.</summary>
+    public const string MeterName = "Vigil.Metrics";
+
+    private readonly Counter<long> refused;
+    private readonly KeyValuePair<string, object?>[] causes =
+        [.. Enum.GetNames<RefusalCause>().Select(name => new KeyValuePair<string, object?>("cause", Snake(name)))];
+
+    public MetricsInstruments(IMeterFactory meters)
+    {
+        var meter = meters.Create(MeterName);
+        Accepted = meter.CreateCounter<long>("vigil.metrics.samples.accepted", "{sample}", "Samples stored durably.");
+        Duplicates = meter.CreateCounter<long>("vigil.metrics.samples.duplicate", "{sample}", "Samples that were stored before and are counted once.");
+        refused = meter.CreateCounter<long>("vigil.metrics.samples.refused", "{sample}", "Samples and declarations refused, by cause.");
+        PushStreams = meter.CreateUpDownCounter<long>("vigil.metrics.push.streams", "{stream}", "Push streams open.");
+        WatchStreams = meter.CreateUpDownCounter<long>("vigil.metrics.watch.streams", "{stream}", "Watch calls open.");
+        Watches = meter.CreateUpDownCounter<long>("vigil.metrics.watches", "{watch}", "Expressions being watched.");
+        Series = meter.CreateUpDownCounter<long>("vigil.metrics.series", "{series}", "Series in the grains of this process.");
+        JournalRows = meter.CreateCounter<long>("vigil.metrics.journal.rows", "{row}", "Rows made durable.");
+        JournalFailures = meter.CreateCounter<long>("vigil.metrics.journal.failures", "{commit}", "Group commits that failed.");
+        JournalCommit = meter.CreateHistogram<double>("vigil.metrics.journal.commit.duration", "s", "Time of one group commit.");
+        Checkpoints = meter.CreateHistogram<double>("vigil.metrics.checkpoint.duration", "s", "Time of one grain's checkpoint.");
+        Queries = meter.CreateHistogram<double>("vigil.metrics.query.duration", "s", "Time of one query, by kind and outcome.");
+    }
+
+    public Counter<long> Accepted { get; }
+
+    public Counter<long> Duplicates { get; }
+
+    public UpDownCounter<long> PushStreams { get; }
+
+    public UpDownCounter<long> WatchStreams { get; }
+
+    public UpDownCounter<long> Watches { get; }
+
+    public UpDownCounter<long> Series { get; }
+
+    public Counter<long> JournalRows { get; }
+
+    public Counter<long> JournalFailures { get; }
+
+    public Histogram<double> JournalCommit { get; }
+
+    public Histogram<double> Checkpoints { get; }
+
+    public Histogram<double> Queries { get; }
+
+    /// <summary>Counts what was refused.</summary>
+    public void Refuse(RefusalCause cause, long samples = 1) => refused.Add(samples, causes[(int)cause]);
+
+    /// <summary>Notes how long a query took.</summary>
+    public void Queried(string kind, bool failed, TimeSpan took) =>
+        Queries.Record(took.TotalSeconds, new TagList { { "kind", kind }, { "outcome", failed ? "error" : "ok" } });
+
+    private static string Snake(string name) =>
+        string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
+}
