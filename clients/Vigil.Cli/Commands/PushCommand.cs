@@ -1,0 +1,97 @@
+using System.CommandLine;
+using Spectre.Console;
+using Vigil.Client;
+using Vigil.Metrics.V1;
+
+namespace Vigil.Cli.Commands;
+
+/// <summary><c>vigil push</c>: samples from the command line, a file or standard input; ends once they are durable.</summary>
+internal static class PushCommand
+{
+    public static Command Create(ConnectionOptions connection)
+    {
+        var samples = new Argument<string[]>("sample")
+        {
+            Description = "As in the text format: 'name{label=\"value\"} 42 [unix-ms]'. None: read lines from standard input.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var file = new Option<FileInfo?>("--file") { Description = "Read lines of the text format from this file." };
+        var job = new Option<string>("--job") { Description = "The monitored service, where a sample names none.", DefaultValueFactory = _ => "vigil-push" };
+        var instance = new Option<string>("--instance") { Description = "Where a sample names none.", DefaultValueFactory = _ => Environment.MachineName };
+        var timeout = new Option<int>("--timeout") { Description = "Seconds to wait for the server.", DefaultValueFactory = _ => 30 };
+        var command = new Command("push", "Send samples, and wait until they are durable.") { samples, file, job, instance, timeout };
+        command.Run(async (parsed, cancellationToken) =>
+        {
+            var to = connection.Resolve(parsed, "ingest");
+            var lines = parsed.GetValue(samples) is { Length: > 0 } given ? given
+                : parsed.GetValue(file) is { } f ? File.ReadLines(f.FullName)
+                : Console.IsInputRedirected ? Lines(Console.In)
+                : throw new CliException(ExitCode.Usage, "nothing to push: give samples, --file, or lines on standard input");
+            using var client = to.Open();
+            var labels = new Dictionary<string, string> { ["job"] = parsed.GetValue(job)!, ["instance"] = parsed.GetValue(instance)! };
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(TimeSpan.FromSeconds(parsed.GetValue(timeout)));
+            return await PushAsync(client, lines, labels, to.Json, limit.Token).ConfigureAwait(false);
+        });
+        return command;
+    }
+
+    private static IEnumerable<string> Lines(TextReader reader)
+    {
+        while (reader.ReadLine() is { } line) yield return line;
+    }
+
+    private static async Task<int> PushAsync(VigilClient client, IEnumerable<string> lines, Dictionary<string, string> labels, bool json, CancellationToken cancellationToken)
+    {
+        var refusals = new System.Collections.Concurrent.ConcurrentQueue<RefusedSamples>();
+        Exception? lastFailure = null;
+        var pusher = client.OpenPusher(new MetricsPusherOptions
+        {
+            Labels = labels,
+            OnRefused = refusals.Enqueue,
+            OnConnection = e => lastFailure = e,
+        });
+        await using var _ = pusher.ConfigureAwait(false);
+        try
+        {
+            if (json || Console.IsErrorRedirected) await SendAsync(pusher, lines, null, cancellationToken).ConfigureAwait(false);
+            else await Progress.ShowAsync("pushing", tick => SendAsync(pusher, lines, tick, cancellationToken)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (lastFailure is not null)
+        {
+            throw new CliException(ExitCode.Unreachable, $"not acknowledged in time: {lastFailure.Message}");
+        }
+        var done = pusher.Statistics;
+        if (json) Json.Print(new { recorded = done.Recorded, accepted = done.Accepted, refused = done.Refused, duplicate = done.Duplicate, refusals });
+        else
+        {
+            foreach (var refusal in refusals) AnsiConsole.MarkupLineInterpolated($"[red]refused[/] {refusal.Series}: {refusal.Detail}");
+            AnsiConsole.MarkupLineInterpolated($"{done.Accepted} accepted, {done.Refused} refused, {done.Duplicate} known already");
+        }
+        return done.Refused > 0 || !refusals.IsEmpty ? ExitCode.Refused : ExitCode.Done;
+    }
+
+    private static async Task SendAsync(MetricsPusher pusher, IEnumerable<string> lines, Action<long>? tick, CancellationToken cancellationToken)
+    {
+        var kinds = new Dictionary<string, SeriesKind>();
+        var number = 0L;
+        foreach (var line in lines)
+        {
+            number++;
+            if (TextFormat.TypeLine(line) is { } type) kinds[type.Name] = type.Kind;
+            if (TextFormat.Parse(line) is not { } sample)
+            {
+                if (TextFormat.IsComment(line)) continue;
+                throw new CliException(ExitCode.Usage, $"line {number}: '{line}' is not 'name{{label=\"value\"}} value [unix-ms]'");
+            }
+            var kind = kinds.GetValueOrDefault(sample.Name, sample.Name.EndsWith("_total", StringComparison.Ordinal) ? SeriesKind.Counter : SeriesKind.Gauge);
+            pusher.Record(pusher.Declare(sample.Name, sample.Labels, kind), sample.Value, sample.At);
+            if (number % 10_000 == 0)
+            {
+                await pusher.FlushAsync(cancellationToken).ConfigureAwait(false);
+                tick?.Invoke(number);
+            }
+        }
+        await pusher.FlushDurableAsync(cancellationToken).ConfigureAwait(false);
+    }
+}

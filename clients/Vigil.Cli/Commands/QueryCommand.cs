@@ -1,0 +1,73 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectre.Console;
+using Vigil.Client;
+
+namespace Vigil.Cli.Commands;
+
+/// <summary><c>vigil query EXPR</c>: one evaluation.</summary>
+internal static class QueryCommand
+{
+    public static Command Create(ConnectionOptions connection)
+    {
+        var expression = new Argument<string>("expr") { Description = "PromQL, e.g. 'avg_over_time(host_cpu_usage_ratio[5m]) * 100'." };
+        var at = new Option<string?>("--time") { Description = "The moment: RFC 3339 or Unix seconds. Default: now." };
+        var command = new Command("query", "Evaluate a PromQL expression.") { expression, at };
+        command.Run(async (parsed, cancellationToken) =>
+        {
+            var to = connection.Resolve(parsed, "read");
+            using var client = to.Open();
+            var result = await client.QueryAsync(parsed.GetValue(expression)!, ParseTime(parsed.GetValue(at)), cancellationToken).ConfigureAwait(false);
+            if (to.Json) PrintJson(result);
+            else PrintTable(result);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    internal static DateTimeOffset? ParseTime(string? text)
+    {
+        if (text is null) return null;
+        if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && Math.Abs(seconds) < 1e11)
+            return DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
+        if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)) return time;
+        throw new CliException(ExitCode.Usage, $"--time: '{text}' is neither RFC 3339 (2026-01-31T12:00:00Z) nor Unix seconds");
+    }
+
+    private static void PrintJson(QueryResult result)
+    {
+        var at = result.At.ToUnixTimeMilliseconds() / 1000.0;
+        if (result.Scalar is { } scalar) Json.Print(new { at, scalar });
+        else if (result.Text is { } text) Json.Print(new { at, text });
+        else if (result.Matrix is { } matrix)
+            Json.Print(new { at, matrix = matrix.Select(m => new { labels = Labels(m.Labels), points = m.Points.Select(p => new { at = p.At.ToUnixTimeMilliseconds() / 1000.0, value = p.Value }) }) });
+        else
+            Json.Print(new { at, vector = result.Vector!.Select(v => new { labels = Labels(v.Labels), value = v.Value }) });
+    }
+
+    internal static Dictionary<string, string> Labels(IReadOnlyList<KeyValuePair<string, string>> labels) => labels.ToDictionary(l => l.Key, l => l.Value);
+
+    private static void PrintTable(QueryResult result)
+    {
+        if (result.Scalar is { } scalar) AnsiConsole.WriteLine(SeriesText.Format(scalar));
+        else if (result.Text is { } text) AnsiConsole.WriteLine(text);
+        else if (result.Matrix is { } matrix)
+        {
+            var table = Tables.New("Series", "Time (UTC)", "Value");
+            foreach (var series in matrix)
+                foreach (var (time, value) in series.Points)
+                    table.AddRow(Tables.Cell(series.Series), Tables.Cell(time.ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture)), Tables.Cell(SeriesText.Format(value)));
+            AnsiConsole.Write(table);
+        }
+        else if (result.Vector!.Count == 0) AnsiConsole.MarkupLine("[grey]no series[/]");
+        else AnsiConsole.Write(Vector(result.Vector));
+    }
+
+    internal static Table Vector(IEnumerable<SeriesValue> values)
+    {
+        var table = Tables.New("Series", "Value");
+        foreach (var value in values) table.AddRow(Tables.Cell(value.Series), Tables.Cell(SeriesText.Format(value.Value)));
+        table.Columns[1].RightAligned();
+        return table;
+    }
+}

@@ -1,0 +1,75 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Vigil.Cli;
+
+/// <summary>
+/// What <c>vigil config set</c> remembers: <c>$XDG_CONFIG_HOME/vigil/config.json</c> (default <c>~/.config</c>), readable by its owner
+/// only, since it holds a token.
+/// </summary>
+internal sealed record SavedConfig(
+    [property: JsonPropertyName("metrics")] Uri? Metrics = null,
+    [property: JsonPropertyName("alerting")] Uri? Alerting = null,
+    [property: JsonPropertyName("token")] string? Token = null)
+{
+    private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
+
+    public static string FilePath
+    {
+        get
+        {
+            var home = ConnectionOptions.NotEmpty(Environment.GetEnvironmentVariable("XDG_CONFIG_HOME"))
+                ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".config");
+            return Path.Combine(home, "vigil", "config.json");
+        }
+    }
+
+    public static SavedConfig Load()
+    {
+        if (!File.Exists(FilePath)) return new SavedConfig();
+        try
+        {
+            return JsonSerializer.Deserialize<SavedConfig>(File.ReadAllBytes(FilePath)) ?? new SavedConfig();
+        }
+        catch (JsonException e)
+        {
+            throw new CliException(ExitCode.Usage, $"{FilePath} is not valid JSON ({e.Message}): mend it, or `vigil config clear`");
+        }
+    }
+
+    public void Save()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(FilePath)!);
+        // Written beside and moved, so that an interrupted save leaves the old file whole.
+        var temporary = FilePath + ".new";
+        var create = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) create.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        using (var file = new FileStream(temporary, create)) JsonSerializer.Serialize(file, this, Format);
+        File.Move(temporary, FilePath, overwrite: true);
+    }
+}
+
+/// <summary>The tokens that AppHost's local profile leaves in <c>data/tokens.json</c>: an object from scope to token.</summary>
+internal static class LocalTokens
+{
+    /// <summary>The token of a scope from the nearest data/tokens.json upwards of the current folder; null where there is none.</summary>
+    public static string? Find(string scope)
+    {
+        for (var folder = new DirectoryInfo(Environment.CurrentDirectory); folder is not null; folder = folder.Parent)
+        {
+            var file = Path.Combine(folder.FullName, "data", "tokens.json");
+            if (!File.Exists(file)) continue;
+            try
+            {
+                var tokens = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllBytes(file));
+                return tokens?.GetValueOrDefault(scope) ?? tokens?.GetValueOrDefault("admin");
+            }
+            catch (Exception e) when (e is JsonException or UnauthorizedAccessException)
+            {
+                // Somebody else's installation: go on without a token, and let the service say what it needs.
+                return null;
+            }
+        }
+        return null;
+    }
+}

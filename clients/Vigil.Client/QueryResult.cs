@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Text;
+using Vigil.Metrics.V1;
+
+namespace Vigil.Client;
+
+/// <summary>One series and its value at a moment.</summary>
+/// <param name="Labels">Sorted by name; the metric's name is the label <c>__name__</c>.</param>
+/// <param name="Value">May be NaN or infinite.</param>
+public sealed record SeriesValue(IReadOnlyList<KeyValuePair<string, string>> Labels, double Value)
+{
+    /// <summary>The series as PromQL writes it: <c>name{a="b"}</c>.</summary>
+    public string Series => SeriesText.Format(Labels);
+
+    internal static SeriesValue From(VectorSample sample) => new(SeriesText.Pairs(sample.Labels), sample.Value);
+}
+
+/// <summary>A series with its samples over a range.</summary>
+/// <param name="Labels">Sorted by name.</param>
+/// <param name="Points">Time and value, oldest first.</param>
+public sealed record SeriesRange(IReadOnlyList<KeyValuePair<string, string>> Labels, IReadOnlyList<(DateTimeOffset At, double Value)> Points)
+{
+    /// <summary>The series as PromQL writes it: <c>name{a="b"}</c>.</summary>
+    public string Series => SeriesText.Format(Labels);
+}
+
+/// <summary>What a query came to. Exactly one of the kinds is not null.</summary>
+/// <param name="At">The moment of the evaluation.</param>
+/// <param name="Vector">An instant vector.</param>
+/// <param name="Scalar">A scalar.</param>
+/// <param name="Matrix">A range vector.</param>
+/// <param name="Text">A string literal.</param>
+public sealed record QueryResult(DateTimeOffset At, IReadOnlyList<SeriesValue>? Vector, double? Scalar, IReadOnlyList<SeriesRange>? Matrix, string? Text)
+{
+    internal static QueryResult From(QueryResponse response)
+    {
+        var at = DateTimeOffset.FromUnixTimeMilliseconds(response.TimeUnixMs);
+        return response.ResultCase switch
+        {
+            QueryResponse.ResultOneofCase.Vector => new(at, [.. response.Vector.Samples.Select(SeriesValue.From)], null, null, null),
+            QueryResponse.ResultOneofCase.Scalar => new(at, null, response.Scalar, null, null),
+            QueryResponse.ResultOneofCase.Matrix => new(at, null, null, [.. response.Matrix.Series.Select(Range)], null),
+            QueryResponse.ResultOneofCase.Text => new(at, null, null, null, response.Text),
+            _ => new(at, [], null, null, null),
+        };
+    }
+
+    private static SeriesRange Range(MatrixSeries series) => new(SeriesText.Pairs(series.Labels),
+        [.. series.TimesUnixMs.Zip(series.Values, (t, v) => (DateTimeOffset.FromUnixTimeMilliseconds(t), v))]);
+}
+
+/// <summary>One message of a watch.</summary>
+/// <param name="At">The moment of the evaluation.</param>
+/// <param name="Values">The value; null when <paramref name="Error"/> says why there is none.</param>
+/// <param name="Error">Why the value is unknown.</param>
+/// <param name="InputSeries">How many series the expression's selectors found; 0: there is no data to judge.</param>
+/// <param name="Changed">False for a heartbeat.</param>
+public sealed record WatchedValue(DateTimeOffset At, IReadOnlyList<SeriesValue>? Values, string? Error, long InputSeries, bool Changed)
+{
+    internal static WatchedValue From(WatchEvent e) => new(
+        DateTimeOffset.FromUnixTimeMilliseconds(e.EvaluatedAtUnixMs),
+        e.OutcomeCase == WatchEvent.OutcomeOneofCase.Error ? null : [.. (e.Vector?.Samples ?? []).Select(SeriesValue.From)],
+        e.OutcomeCase == WatchEvent.OutcomeOneofCase.Error ? e.Error : null,
+        e.InputSeries, e.Changed);
+}
+
+/// <summary>Series as text, in PromQL's notation.</summary>
+public static class SeriesText
+{
+    /// <summary>Writes labels as <c>name{a="b",c="d"}</c>, with backslash, quote and line feed escaped.</summary>
+    public static string Format(IReadOnlyList<KeyValuePair<string, string>> labels)
+    {
+        var text = new StringBuilder();
+        foreach (var (name, value) in labels)
+            if (name == "__name__") text.Append(value);
+        var first = true;
+        foreach (var (name, value) in labels)
+        {
+            if (name == "__name__") continue;
+            text.Append(first ? '{' : ',').Append(name).Append("=\"")
+                .Append(value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n")).Append('"');
+            first = false;
+        }
+        if (!first) text.Append('}');
+        return text.Length == 0 ? "{}" : text.ToString();
+    }
+
+    /// <summary>Writes a value as Prometheus does: <c>+Inf</c>, <c>-Inf</c>, <c>NaN</c>, else the shortest text that reads back equal.</summary>
+    public static string Format(double value) =>
+        double.IsPositiveInfinity(value) ? "+Inf" : double.IsNegativeInfinity(value) ? "-Inf" : value.ToString("R", CultureInfo.InvariantCulture);
+
+    internal static IReadOnlyList<KeyValuePair<string, string>> Pairs(IEnumerable<Label> labels) =>
+        [.. labels.Select(l => KeyValuePair.Create(l.Name, l.Value))];
+}

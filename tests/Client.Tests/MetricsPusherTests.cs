@@ -1,0 +1,141 @@
+using Grpc.Core;
+using Vigil.Testing;
+using Xunit;
+
+namespace Vigil.Client.Tests;
+
+public sealed class MetricsPusherTests
+{
+    private static readonly MetricsPusherOptions Quick = new()
+    {
+        Labels = new Dictionary<string, string> { ["job"] = "test" },
+        ReconnectDelay = TimeSpan.FromMilliseconds(1),
+        MaxReconnectDelay = TimeSpan.FromMilliseconds(20),
+    };
+
+    [Fact]
+    public async Task FlushDurable_ServerAcknowledges_EverythingRecordedIsStored()
+    {
+        await using var server = await FakeIngestServer.StartAsync();
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick);
+        var a = pusher.Declare("a");
+        pusher.Record(a, 1, DateTimeOffset.FromUnixTimeMilliseconds(1000));
+        pusher.Record(pusher.Declare("b"), 2, DateTimeOffset.FromUnixTimeMilliseconds(900));
+        await pusher.FlushDurableAsync().DefaultTimeout();
+        pusher.Record(pusher.Declare("a"), 3, DateTimeOffset.FromUnixTimeMilliseconds(2000));
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        Assert.Equal([("a", 1000, 1), ("b", 900, 2)], server.Ingest.Stored[(pusher.StreamId, 1)]);
+        Assert.Equal([("a", 2000, 3)], server.Ingest.Stored[(pusher.StreamId, 2)]);
+        Assert.Equal(new PusherStatistics(3, 3, 0, 0, 0, 0), pusher.Statistics);
+    }
+
+    [Fact]
+    public async Task Connection_BrokenBeforeTheAck_ResendsUnderTheSameNumbers()
+    {
+        var fake = new FakeIngest { Behaviour = (connection, sequence) => connection < 4 && sequence % 3 == 0 ? Answer.BreakBeforeAck : Answer.Ack };
+        await using var server = await FakeIngestServer.StartAsync(fake);
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { MaxSamplesPerFrame = 10 });
+        var series = pusher.Declare("a");
+        for (var i = 0; i < 1000; i++) pusher.Record(series, i);
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        Assert.Equal(100, fake.Stored.Count);
+        Assert.Equal(Enumerable.Range(0, 1000).Select(i => (double)i), fake.Stored.OrderBy(s => s.Key.Sequence).SelectMany(s => s.Value).Select(s => s.Value));
+        Assert.True(fake.Received.Count > 100, "nothing was sent again");
+        Assert.Equal(3, pusher.Statistics.Reconnects);
+    }
+
+    [Fact]
+    public async Task Server_ComesUpLater_GetsWhatWasRecordedMeanwhile()
+    {
+        Uri address;
+        await using (var first = await FakeIngestServer.StartAsync()) address = first.Address;
+        var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var client = Client(address);
+        await using var pusher = client.OpenPusher(Quick with { OnConnection = e => { if (e is not null) lost.TrySetResult(); } });
+        pusher.Record(pusher.Declare("a"), 1);
+        var flushed = pusher.FlushDurableAsync();
+        await lost.Task.DefaultTimeout();
+        await using var server = await FakeIngestServer.StartAsync(port: address.Port);
+        await flushed.DefaultTimeout();
+        Assert.Single(server.Ingest.Stored);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.Unauthenticated)]
+    [InlineData(StatusCode.PermissionDenied)]
+    [InlineData(StatusCode.InvalidArgument)]
+    public async Task Server_TurnsTheStreamAwayForGood_FlushThrowsItsStatus(StatusCode status)
+    {
+        await using var server = await FakeIngestServer.StartAsync(new FakeIngest { TurnAway = new Status(status, "no") });
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick);
+        pusher.Record(pusher.Declare("a"), 1);
+        var thrown = await Assert.ThrowsAsync<RpcException>(() => pusher.FlushDurableAsync().DefaultTimeout());
+        Assert.Equal(status, thrown.StatusCode);
+        Assert.Equal(1, server.Ingest.Connections);
+    }
+
+    [Fact]
+    public async Task Flush_MoreThanMayBeKept_WaitsForAnAcknowledgement()
+    {
+        var fake = new FakeIngest { Behaviour = (_, sequence) => sequence == 1 ? Answer.AckAfterSignal : Answer.Ack };
+        await using var server = await FakeIngestServer.StartAsync(fake);
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { MaxSamplesPerFrame = 5, MaxUnacknowledgedSamples = 10 });
+        var series = pusher.Declare("a");
+        for (var i = 0; i < 10; i++) pusher.Record(series, i);
+        await pusher.FlushAsync().DefaultTimeout();
+        pusher.Record(series, 10);
+        var full = pusher.FlushAsync();
+        Assert.False(full.IsCompleted);
+        fake.Signal.SetResult();
+        await full.DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task Refusal_IsToldAndCounted_AndTheRestIsStored()
+    {
+        var refusals = new List<RefusedSamples>();
+        await using var server = await FakeIngestServer.StartAsync(new FakeIngest { Behaviour = (_, _) => Answer.Refuse });
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { OnRefused = refusals.Add });
+        pusher.Record(pusher.Declare("x"), 1);
+        pusher.Record(pusher.Declare("y"), 1);
+        await pusher.FlushDurableAsync().DefaultTimeout();
+        Assert.Equal(new RefusedSamples("x", "TooOld", "x: older than 1 h", 1), Assert.Single(refusals));
+        Assert.Equal((1, 1), (pusher.Statistics.Accepted, pusher.Statistics.Refused));
+    }
+
+    [Fact]
+    public async Task Record_FromManyThreads_EverySampleArrivesOnce()
+    {
+        await using var server = await FakeIngestServer.StartAsync();
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { MaxSamplesPerFrame = 100 });
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(t => Task.Run(async () =>
+        {
+            var series = pusher.Declare("s" + t);
+            for (var i = 0; i < 2500; i++) pusher.Record(series, i);
+            await pusher.FlushDurableAsync();
+        }))).DefaultTimeout();
+        var values = server.Ingest.Stored.Values.SelectMany(s => s).GroupBy(s => s.Series).ToDictionary(g => g.Key, g => g.Select(s => s.Value).Order());
+        Assert.Equal(4, values.Count);
+        Assert.All(values.Values, v => Assert.Equal(Enumerable.Range(0, 2500).Select(i => (double)i), v));
+    }
+
+    [Theory]
+    [InlineData(0, 10)]
+    [InlineData(65_537, 100_000)]
+    [InlineData(100, 99)]
+    public void Options_OutOfRange_AreRefusedByName(int perFrame, int kept)
+    {
+        using var client = Client(new Uri("http://127.0.0.1:9"));
+        Assert.Throws<ArgumentOutOfRangeException>(() => client.OpenPusher(new MetricsPusherOptions { MaxSamplesPerFrame = perFrame, MaxUnacknowledgedSamples = kept }));
+    }
+
+    private static VigilClient Client(Uri address) => new(new VigilClientOptions { MetricsAddress = address });
+}
