@@ -22,7 +22,7 @@ internal sealed class LabelSet : IEquatable<LabelSet>
 
     // Name, value, name, value, ...: one array keeps a set at two objects.
     [Id(0)] private readonly string[] pairs;
-    private ulong hash;
+    [NonSerialized] private ulong hash;
 
     private LabelSet(string[] pairs) => this.pairs = pairs;
 
