@@ -1,4 +1,5 @@
 using System.Net;
+using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Options;
 
@@ -33,7 +34,9 @@ internal sealed class TokenMiddleware(RequestDelegate next, TokenTable tokens, I
             return RefuseAsync(context, "unknown_token", RefusalKind.Unauthenticated, "this token is not known here");
         var claimed = credentials.User ?? context.Request.Headers[CallerExtensions.ActorHeader].ToString();
         context.Features.Set(new Caller(Caller.Name(name, claimed), scopes));
-        return scopes.Allow(needed)
+        // A gRPC method that does not exist: whoever has a token may learn that.
+        var unknownMethod = EdgeErrors.IsGrpc(context) && endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is null;
+        return unknownMethod || scopes.Allow(needed)
             ? next(context)
             : RefuseAsync(context, "insufficient_scope", RefusalKind.PermissionDenied, $"this needs the scope {needed.ToString().ToLowerInvariant()}; the token has {scopes}");
     }

@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
 
 namespace Vigil.ServiceDefaults;
 
 /// <summary>Holds the blockers; is itself the health check that reports them.</summary>
-internal sealed class Readiness : IReadiness, IHealthCheck
+internal sealed partial class Readiness(ILogger<Readiness> log) : IReadiness, IHealthCheck
 {
     private readonly Lock gate = new();
     private readonly List<Blocker> blockers = [];
@@ -17,6 +18,7 @@ internal sealed class Readiness : IReadiness, IHealthCheck
     {
         var blocker = new Blocker(this, reason);
         lock (gate) blockers.Add(blocker);
+        LogBlocked(reason);
         return blocker;
     }
 
@@ -32,7 +34,19 @@ internal sealed class Readiness : IReadiness, IHealthCheck
 
         public void Dispose()
         {
-            lock (owner.gate) owner.blockers.Remove(this);
+            bool removed, ready;
+            lock (owner.gate)
+            {
+                removed = owner.blockers.Remove(this);
+                ready = owner.blockers.Count == 0;
+            }
+            if (removed) owner.LogReleased(reason, ready ? "ready" : "still others");
         }
     }
+
+    [LoggerMessage(1, LogLevel.Information, "Not ready: {Reason}", EventName = "ReadinessBlocked")]
+    private partial void LogBlocked(string reason);
+
+    [LoggerMessage(2, LogLevel.Information, "No longer in the way of readiness: {Reason} ({State})", EventName = "ReadinessReleased")]
+    private partial void LogReleased(string reason, string state);
 }
