@@ -1,0 +1,180 @@
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>Aggregations that fold the samples of a group into one: sum, avg, count, min, max, group, stddev, stdvar, quantile, count_values.</summary>
+internal static class Aggregations
+{
+    public static Block Evaluate(Evaluator evaluator, AggregateExpr expr, StepGrid grid)
+    {
+        if (expr.Operator == AggregateOperator.CountValues) return CountValues(evaluator, expr, grid);
+        var parameter = expr.Parameter is { } p ? evaluator.Scalar(p, grid) : [];
+        var input = evaluator.Vector(expr.Operand, grid);
+        var groups = Groups.Of(expr, input);
+        if (expr.Operator is AggregateOperator.TopK or AggregateOperator.BottomK or AggregateOperator.LimitK or AggregateOperator.LimitRatio)
+            return Selections.Evaluate(evaluator, expr, parameter, input, groups, grid);
+        if (expr.Operator == AggregateOperator.Quantile)
+        {
+            foreach (var q in Extremes(parameter)) Quantiles.Check(q, expr.Parameter!.Position, evaluator.Annotations);
+        }
+        return Fold(expr.Operator, parameter, input, groups, grid);
+    }
+
+    /// <summary>NaN where there is one, the largest, the smallest: what a remark about a parameter over time names.</summary>
+    private static IEnumerable<double> Extremes(double[] values)
+    {
+        if (values.Length == 0) yield break;
+        if (values.Any(double.IsNaN)) yield return double.NaN;
+        var numbers = values.Where(v => !double.IsNaN(v)).ToArray();
+        if (numbers.Length == 0) yield break;
+        yield return numbers.Max();
+        yield return numbers.Min();
+    }
+
+    private static VectorBlock Fold(AggregateOperator op, double[] parameter, VectorBlock input, Groups groups, StepGrid grid)
+    {
+        var columns = new double[groups.Labels.Count][];
+        for (var g = 0; g < columns.Length; g++) columns[g] = Samples.NoneOf(grid.Steps);
+        var states = new Accumulator[columns.Length];
+        for (var step = 0; step < grid.Steps; step++)
+        {
+            states.AsSpan().Clear();
+            for (var i = 0; i < input.Series.Count; i++)
+            {
+                var value = input.Series[i].Values[step];
+                if (!Samples.IsAbsent(value)) states[groups.Of(i)].Add(op, value);
+            }
+            for (var g = 0; g < columns.Length; g++)
+            {
+                if (states[g].Count > 0) columns[g][step] = states[g].Result(op, parameter.Length > 0 ? parameter[step] : 0);
+            }
+        }
+        var result = new List<BlockSeries>(columns.Length);
+        for (var g = 0; g < columns.Length; g++)
+        {
+            if (columns[g].AsSpan().ContainsAnyPresent()) result.Add(new(groups.Labels[g], columns[g], groups.DropName[g]));
+        }
+        return new(result);
+    }
+
+    private static VectorBlock CountValues(Evaluator evaluator, AggregateExpr expr, StepGrid grid)
+    {
+        var label = ((StringLiteral)expr.Parameter!.Unwrap()).Value;
+        if (!LabelNames.IsValid(label)) throw new EvaluationException($"invalid label name {GoText.Quote(label)}");
+        var input = evaluator.Vector(expr.Operand, grid);
+        var builder = new BlockBuilder(grid.Steps);
+        var counts = new Dictionary<int, int>();
+        string[] grouping = [.. expr.Grouping, label];
+        for (var step = 0; step < grid.Steps; step++)
+        {
+            counts.Clear();
+            foreach (var series in input.Series)
+            {
+                var value = series.Values[step];
+                if (Samples.IsAbsent(value)) continue;
+                var labels = series.Labels.With(label, GoText.Float(value));
+                labels = expr.Without ? LabelOrder.DropWithName(labels, expr.Grouping) : LabelOrder.Keep(labels, grouping);
+                var place = builder.Place(labels, false);
+                counts[place] = counts.GetValueOrDefault(place) + 1;
+            }
+            foreach (var (place, count) in counts) builder.Set(place, step, count);
+        }
+        return builder.Build();
+    }
+
+    /// <summary>What is known of one group at one step.</summary>
+    private struct Accumulator
+    {
+        private KahanSum sum;
+        private Mean mean;
+        private double extreme;
+        private double average;
+        private double squares;
+        private List<double>? values;
+
+        public int Count { get; private set; }
+
+        public void Add(AggregateOperator op, double value)
+        {
+            Count++;
+            switch (op)
+            {
+                case AggregateOperator.Sum:
+                    sum.Add(value);
+                    break;
+                case AggregateOperator.Avg:
+                    mean.Add(value);
+                    break;
+                // A NaN gives way to any number.
+                case AggregateOperator.Min:
+                    if (Count == 1 || extreme > value || double.IsNaN(extreme)) extreme = value;
+                    break;
+                case AggregateOperator.Max:
+                    if (Count == 1 || extreme < value || double.IsNaN(extreme)) extreme = value;
+                    break;
+                // Welford's method.
+                case AggregateOperator.Stddev or AggregateOperator.Stdvar when Count == 1:
+                    average = value;
+                    squares = double.IsFinite(value) ? 0 : double.NaN;
+                    break;
+                case AggregateOperator.Stddev or AggregateOperator.Stdvar:
+                    var delta = value - average;
+                    average += delta / Count;
+                    squares += delta * (value - average);
+                    break;
+                case AggregateOperator.Quantile:
+                    (values ??= []).Add(value);
+                    break;
+            }
+        }
+
+        public readonly double Result(AggregateOperator op, double parameter) => op switch
+        {
+            AggregateOperator.Sum => sum.Sum + sum.Compensation,
+            AggregateOperator.Avg => mean.Value,
+            AggregateOperator.Count => Count,
+            AggregateOperator.Group => 1,
+            AggregateOperator.Stdvar => squares / Count,
+            AggregateOperator.Stddev => Math.Sqrt(squares / Count),
+            AggregateOperator.Quantile => Quantiles.Of(parameter, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(values)),
+            _ => extreme,
+        };
+    }
+}
+
+/// <summary>The group of each series of an aggregation.</summary>
+internal sealed class Groups
+{
+    private readonly int[] group;
+
+    private Groups(int[] group, List<LabelSet> labels, List<bool> dropName) => (this.group, Labels, DropName) = (group, labels, dropName);
+
+    public IReadOnlyList<LabelSet> Labels { get; }
+
+    /// <summary>By group: the name of some series in it is to go, so that of the group is.</summary>
+    public IReadOnlyList<bool> DropName { get; }
+
+    public int Of(int series) => group[series];
+
+    public static Groups Of(AggregateExpr expr, VectorBlock input)
+    {
+        var numbers = new Dictionary<LabelSet, int>();
+        var (labels, dropName) = (new List<LabelSet>(), new List<bool>());
+        var group = new int[input.Series.Count];
+        for (var i = 0; i < group.Length; i++)
+        {
+            var series = input.Series[i];
+            var key = expr.Without ? LabelOrder.DropWithName(series.Labels, expr.Grouping)
+                : expr.Grouping.Count == 0 ? LabelSet.Empty
+                : LabelOrder.Keep(series.Labels, expr.Grouping);
+            if (!numbers.TryGetValue(key, out group[i]))
+            {
+                numbers.Add(key, group[i] = labels.Count);
+                labels.Add(key);
+                dropName.Add(false);
+            }
+            dropName[group[i]] |= series.DropName;
+        }
+        return new(group, labels, dropName);
+    }
+}

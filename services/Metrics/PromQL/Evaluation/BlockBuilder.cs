@@ -1,0 +1,83 @@
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>Collects the samples of a result vector: those with the same labels make one series, which has one sample per step at most.</summary>
+internal sealed class BlockBuilder(int steps)
+{
+    private readonly Dictionary<LabelSet, int> places = [];
+    private readonly List<BlockSeries> series = [];
+
+    /// <summary>The place of the series with these labels, made where there is none yet.</summary>
+    public int Place(LabelSet labels, bool dropName)
+    {
+        if (places.TryGetValue(labels, out var place)) return place;
+        place = series.Count;
+        places.Add(labels, place);
+        series.Add(new(labels, Samples.NoneOf(steps), dropName));
+        return place;
+    }
+
+    /// <exception cref="EvaluationException">The series has a sample at this step already.</exception>
+    public void Set(int place, int step, double value)
+    {
+        var values = series[place].Values;
+        if (!Samples.IsAbsent(values[step])) throw SameLabels();
+        values[step] = value;
+    }
+
+    /// <summary>Adds all samples of a series, under its labels.</summary>
+    public void Merge(BlockSeries added)
+    {
+        if (!places.TryGetValue(added.Labels, out var place))
+        {
+            places.Add(added.Labels, series.Count);
+            series.Add(added);
+            return;
+        }
+        // Not in place: the values may be shared with another block.
+        var merged = series[place] with { Values = (double[])series[place].Values.Clone() };
+        series[place] = merged;
+        for (var step = 0; step < steps; step++)
+        {
+            if (!Samples.IsAbsent(added.Values[step])) Set(place, step, added.Values[step]);
+        }
+    }
+
+    /// <summary>The series that have any sample.</summary>
+    public VectorBlock Build() => new(series.Where(s => s.Values.AsSpan().ContainsAnyPresent()).ToArray());
+
+    public static EvaluationException SameLabels() => new("vector cannot contain metrics with the same labelset");
+}
+
+internal static class BlockExtensions
+{
+    public static bool ContainsAnyPresent(this Span<double> values)
+    {
+        foreach (var value in values)
+        {
+            if (!Samples.IsAbsent(value)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>Applies a function to every sample; the result is another thing than the metric was, so the name goes.</summary>
+    public static VectorBlock Map(this VectorBlock block, Func<double, double> function) => block.Map((value, _) => function(value));
+
+    public static VectorBlock Map(this VectorBlock block, Func<double, int, double> function)
+    {
+        var result = new BlockSeries[block.Series.Count];
+        for (var i = 0; i < result.Length; i++)
+        {
+            var source = block.Series[i];
+            var values = new double[source.Values.Length];
+            for (var step = 0; step < values.Length; step++)
+            {
+                var value = source.Values[step];
+                values[step] = Samples.IsAbsent(value) ? value : function(value, step);
+            }
+            result[i] = new(source.Labels, values, DropName: true);
+        }
+        return new(result);
+    }
+}

@@ -1,0 +1,47 @@
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>Bounds on one evaluation.</summary>
+/// <param name="MaxSamples">Samples held at once.</param>
+/// <param name="MaxSteps">Steps of a range query or a subquery.</param>
+internal sealed record EvaluationLimits(int MaxSamples = 50_000_000, int MaxSteps = 110_000);
+
+/// <summary>The rules of evaluation that are not in the expression.</summary>
+/// <param name="LookbackMs">How old a sample may be and still be the value of its series.</param>
+/// <param name="DefaultSubqueryStepMs">The step of a subquery that names none.</param>
+internal sealed record EvaluationOptions(long LookbackMs = 300_000, long DefaultSubqueryStepMs = 60_000)
+{
+    public EvaluationLimits Limits { get; init; } = new();
+}
+
+/// <summary>A selector of an expression, with the samples it can ever need: after <paramref name="FromMs"/> (exclusive), up to <paramref name="ToMs"/> (inclusive).</summary>
+internal sealed record SelectorRange(IReadOnlyList<LabelMatcher> Matchers, long FromMs, long ToMs);
+
+/// <summary>The samples of all selectors of an expression, fetched before it is evaluated.</summary>
+internal interface ISeriesSource
+{
+    /// <summary>The series that match, each with at least the samples of the range.</summary>
+    IReadOnlyList<SeriesSamples> Select(VectorSelector selector);
+}
+
+/// <summary>Remarks on a result, each once, in order of appearance.</summary>
+internal sealed class Annotations(string text)
+{
+    private readonly HashSet<string> seen = new(StringComparer.Ordinal);
+
+    public List<string> Warnings { get; } = [];
+
+    public List<string> Infos { get; } = [];
+
+    public void Warn(string message, PositionRange at) => Add(Warnings, $"PromQL warning: {message}", at);
+
+    public void Info(string message, PositionRange at) => Add(Infos, $"PromQL info: {message}", at);
+
+    private void Add(List<string> list, string message, PositionRange at)
+    {
+        var (line, column) = ParseError.LineAndColumn(text, at.Start);
+        var full = $"{message} ({line}:{column})";
+        if (seen.Add(full)) list.Add(full);
+    }
+}

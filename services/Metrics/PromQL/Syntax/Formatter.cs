@@ -1,0 +1,132 @@
+using System.Globalization;
+using System.Text;
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>Writes an expression in its canonical form, on one line; reading that gives the same tree again.</summary>
+internal static class Formatter
+{
+    public static string Format(Expr expr)
+    {
+        var b = new StringBuilder();
+        Write(b, expr);
+        return b.ToString();
+    }
+
+    private static void Write(StringBuilder b, Expr expr)
+    {
+        switch (expr)
+        {
+            case NumberLiteral { IsDuration: true } duration:
+                b.Append(Durations.Format((long)Math.Round(duration.Value * 1000, MidpointRounding.AwayFromZero)));
+                break;
+            case NumberLiteral number:
+                b.Append(GoText.Float(number.Value));
+                break;
+            case StringLiteral text:
+                b.Append(GoText.Quote(text.Value));
+                break;
+            case ParenExpr paren:
+                b.Append('(');
+                Write(b, paren.Inner);
+                b.Append(')');
+                break;
+            case UnaryExpr unary:
+                b.Append(unary.Negative ? '-' : '+');
+                Write(b, unary.Operand);
+                break;
+            case BinaryExpr binary:
+                Write(b, binary.Left);
+                b.Append(' ').Append(binary.Operator.Symbol());
+                if (binary.ReturnBool) b.Append(" bool");
+                if (binary.Matching is { } matching) WriteMatching(b, matching);
+                b.Append(' ');
+                Write(b, binary.Right);
+                break;
+            case AggregateExpr aggregate:
+                b.Append(aggregate.Operator.Symbol());
+                if (aggregate.Without || aggregate.Grouping.Count > 0)
+                {
+                    WriteLabels(b.Append(aggregate.Without ? " without " : " by "), aggregate.Grouping);
+                    b.Append(' ');
+                }
+                b.Append('(');
+                if (aggregate.Parameter is { } parameter)
+                {
+                    Write(b, parameter);
+                    b.Append(", ");
+                }
+                Write(b, aggregate.Operand);
+                b.Append(')');
+                break;
+            case CallExpr call:
+                b.Append(call.Function.Name).Append('(');
+                for (var i = 0; i < call.Arguments.Count; i++)
+                {
+                    if (i > 0) b.Append(", ");
+                    Write(b, call.Arguments[i]);
+                }
+                b.Append(')');
+                break;
+            case VectorSelector selector:
+                WriteSelector(b, selector);
+                WriteModifiers(b, selector.At, selector.OffsetMs);
+                break;
+            case MatrixSelector matrix:
+                WriteSelector(b, matrix.Vector);
+                b.Append('[').Append(Durations.Format(matrix.RangeMs)).Append(']');
+                WriteModifiers(b, matrix.Vector.At, matrix.Vector.OffsetMs);
+                break;
+            case SubqueryExpr subquery:
+                Write(b, subquery.Inner);
+                b.Append('[').Append(Durations.Format(subquery.RangeMs)).Append(':');
+                if (subquery.StepMs is { } step) b.Append(Durations.Format(step));
+                b.Append(']');
+                WriteModifiers(b, subquery.At, subquery.OffsetMs);
+                break;
+        }
+    }
+
+    private static void WriteSelector(StringBuilder b, VectorSelector selector)
+    {
+        b.Append(selector.Name);
+        // The name before the braces is the last matcher.
+        var matchers = selector.Matchers.Take(selector.Matchers.Count - (selector.Name is null ? 0 : 1)).Select(Matcher).ToArray();
+        Array.Sort(matchers, StringComparer.Ordinal);
+        if (matchers.Length > 0 || selector.Name is null) b.Append('{').AppendJoin(',', matchers).Append('}');
+    }
+
+    private static string Matcher(LabelMatcher matcher) => LabelNames.Write(matcher.Name) + matcher.Kind switch
+    {
+        MatchKind.Equal => "=",
+        MatchKind.NotEqual => "!=",
+        MatchKind.Regex => "=~",
+        _ => "!~",
+    } + GoText.Quote(matcher.Value);
+
+    private static void WriteModifiers(StringBuilder b, AtModifier? at, long offsetMs)
+    {
+        if (at is not null)
+        {
+            b.Append(at.Anchor switch
+            {
+                AtAnchor.Start => " @ start()",
+                AtAnchor.End => " @ end()",
+                _ => string.Create(CultureInfo.InvariantCulture, $" @ {(at.TimeMs < 0 ? "-" : "")}{Math.Abs(at.TimeMs / 1000)}.{Math.Abs(at.TimeMs % 1000):000}"),
+            });
+        }
+        if (offsetMs != 0) b.Append(" offset ").Append(Durations.Format(offsetMs));
+    }
+
+    private static void WriteMatching(StringBuilder b, VectorMatching matching)
+    {
+        var grouped = matching.Cardinality is MatchCardinality.ManyToOne or MatchCardinality.OneToMany;
+        if (matching.On || matching.Labels.Count > 0 || grouped) WriteLabels(b.Append(matching.On ? " on " : " ignoring "), matching.Labels);
+        if (grouped)
+            WriteLabels(b.Append(matching.Cardinality == MatchCardinality.ManyToOne ? " group_left " : " group_right "), matching.Include);
+    }
+
+    private static void WriteLabels(StringBuilder b, IReadOnlyList<string> labels) =>
+        b.Append('(').AppendJoin(", ", labels.Select(LabelNames.Write)).Append(')');
+}

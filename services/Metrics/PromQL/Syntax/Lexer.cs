@@ -1,0 +1,292 @@
+using System.Collections.Frozen;
+
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>Cuts a text into tokens. Messages are Prometheus' own, so that its users recognise them.</summary>
+internal sealed class Lexer(string input)
+{
+    private static readonly FrozenDictionary<string, BinaryOperator> OperatorWords = new Dictionary<string, BinaryOperator>
+    {
+        ["and"] = BinaryOperator.And,
+        ["or"] = BinaryOperator.Or,
+        ["unless"] = BinaryOperator.Unless,
+        ["atan2"] = BinaryOperator.Atan2,
+    }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
+
+    private static readonly FrozenDictionary<string, AggregateOperator> Aggregators = Enum.GetValues<AggregateOperator>()
+        .Where(a => a != AggregateOperator.None).ToFrozenDictionary(a => a.Symbol(), StringComparer.OrdinalIgnoreCase);
+
+    private static readonly FrozenSet<string> Keywords = new[]
+    {
+        "offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right", "fill", "fill_left",
+        "fill_right", "bool", "start", "end", "step", "range", "max_of", "min_of",
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private const char End = '\0';
+
+    private readonly List<Token> tokens = [];
+    private int pos;
+    private int start;
+    private int parens;
+    private bool inBraces;
+    private bool inBrackets;
+    private bool sawColon;
+
+    /// <summary>All tokens, ending with <see cref="TokenKind.EndOfInput"/>. Comments and white space are dropped.</summary>
+    /// <exception cref="ParseException">The text cannot be cut into tokens.</exception>
+    public static List<Token> Tokenize(string input)
+    {
+        var lexer = new Lexer(input);
+        while (lexer.Next()) { }
+        return lexer.tokens;
+    }
+
+    private bool AtEnd => pos >= input.Length;
+
+    private char Peek(int ahead = 0) => pos + ahead < input.Length ? input[pos + ahead] : End;
+
+    private bool Next()
+    {
+        while (!AtEnd && Peek() is ' ' or '\t' or '\n' or '\r') pos++;
+        start = pos;
+        if (AtEnd)
+        {
+            if (inBraces) throw Error("unexpected end of input inside braces");
+            if (parens != 0) throw Error("unclosed left parenthesis");
+            if (inBrackets) throw Error("unclosed left bracket");
+            Emit(TokenKind.EndOfInput);
+            return false;
+        }
+        if (Peek() == '#')
+        {
+            while (!AtEnd && Peek() is not ('\n' or '\r')) pos++;
+            return true;
+        }
+        if (inBraces) InsideBraces();
+        else Statement();
+        return true;
+    }
+
+    private void InsideBraces()
+    {
+        var c = input[pos];
+        if (IsAlpha(c))
+        {
+            while (IsAlphaNumeric(Peek())) pos++;
+            Emit(TokenKind.Identifier);
+            return;
+        }
+        pos++;
+        switch (c)
+        {
+            case ',': Emit(TokenKind.Comma); break;
+            case '"' or '\'' or '`': String(c); break;
+            case '=': Emit(Accept('~') ? TokenKind.EqualRegex : TokenKind.Equal); break;
+            case '!':
+                if (Accept('~')) Emit(TokenKind.NotEqualRegex);
+                else if (Accept('=')) EmitOperator(BinaryOperator.NotEqual);
+                else throw Error($"unexpected character after '!' inside braces: {Character()}");
+                break;
+            case '{': throw Error("unexpected left brace '{'");
+            case '}':
+                Emit(TokenKind.RightBrace);
+                inBraces = false;
+                break;
+            default:
+                pos--;
+                throw Error($"unexpected character inside braces: {Character()}");
+        }
+    }
+
+    private void Statement()
+    {
+        var c = input[pos];
+        if (char.IsAsciiDigit(c) || (c == '.' && char.IsAsciiDigit(Peek(1))))
+        {
+            NumberOrDuration();
+            return;
+        }
+        if ((IsAlpha(c) || c == ':') && (!inBrackets || c != ':'))
+        {
+            Word();
+            return;
+        }
+        pos++;
+        switch (c)
+        {
+            case ',': Emit(TokenKind.Comma); break;
+            case '*': EmitOperator(BinaryOperator.Multiply); break;
+            case '/': EmitOperator(BinaryOperator.Divide); break;
+            case '%': EmitOperator(BinaryOperator.Modulo); break;
+            case '+': EmitOperator(BinaryOperator.Add); break;
+            case '-': EmitOperator(BinaryOperator.Subtract); break;
+            case '^': EmitOperator(BinaryOperator.Power); break;
+            case '=':
+                if (Accept('=')) EmitOperator(BinaryOperator.Equal);
+                else if (Peek() == '~') throw Error("unexpected character after '=': '~'");
+                else Emit(TokenKind.Equal);
+                break;
+            case '!':
+                if (!Accept('=')) throw Error($"unexpected character after '!': {Character()}");
+                EmitOperator(BinaryOperator.NotEqual);
+                break;
+            case '<': EmitOperator(Accept('=') ? BinaryOperator.LessOrEqual : Accept('/') ? BinaryOperator.TrimUpper : BinaryOperator.Less); break;
+            case '>': EmitOperator(Accept('=') ? BinaryOperator.GreaterOrEqual : Accept('/') ? BinaryOperator.TrimLower : BinaryOperator.Greater); break;
+            case '"' or '\'' or '`': String(c); break;
+            case ':':
+                if (sawColon) throw Error("unexpected colon ':'");
+                sawColon = true;
+                Emit(TokenKind.Colon);
+                break;
+            case '(':
+                parens++;
+                Emit(TokenKind.LeftParen);
+                break;
+            case ')':
+                if (--parens < 0) throw Error("unexpected right parenthesis ')'");
+                Emit(TokenKind.RightParen);
+                break;
+            case '{':
+                inBraces = true;
+                Emit(TokenKind.LeftBrace);
+                break;
+            case '[':
+                if (inBrackets) throw Error("unexpected left bracket '['");
+                inBrackets = true;
+                sawColon = false;
+                Emit(TokenKind.LeftBracket);
+                break;
+            case ']':
+                if (!inBrackets) throw Error("unexpected right bracket ']'");
+                inBrackets = false;
+                Emit(TokenKind.RightBracket);
+                break;
+            case '@': Emit(TokenKind.At); break;
+            default:
+                pos--;
+                throw Error($"unexpected character: {Character()}");
+        }
+    }
+
+    private void Word()
+    {
+        while (IsAlphaNumeric(Peek()) || Peek() == ':') pos++;
+        var word = input[start..pos];
+        if (OperatorWords.TryGetValue(word, out var op)) EmitOperator(op);
+        else if (Aggregators.TryGetValue(word, out var aggregator)) tokens.Add(new(TokenKind.Aggregator, start, word, Aggregator: aggregator));
+        else if (word.Equals("inf", StringComparison.OrdinalIgnoreCase) || word.Equals("nan", StringComparison.OrdinalIgnoreCase)) Emit(TokenKind.Number);
+        // So that "fill" stays usable as a metric's name.
+        else if (word.StartsWith("fill", StringComparison.OrdinalIgnoreCase) && !FollowedByParen()) Emit(Identifier(word));
+        else if (Keywords.Contains(word)) Emit(TokenKind.Keyword);
+        else Emit(Identifier(word));
+    }
+
+    private static TokenKind Identifier(string word) =>
+        word.Contains(':', StringComparison.Ordinal) ? TokenKind.MetricIdentifier : TokenKind.Identifier;
+
+    private bool FollowedByParen()
+    {
+        var i = pos;
+        while (i < input.Length && input[i] is ' ' or '\t' or '\n' or '\r') i++;
+        return i < input.Length && input[i] == '(';
+    }
+
+    private void String(char quote)
+    {
+        while (true)
+        {
+            if (AtEnd || (quote != '`' && Peek() == '\n'))
+                throw Error(quote == '`' ? "unterminated raw string" : "unterminated quoted string");
+            var c = input[pos++];
+            if (c == quote) break;
+            if (c == '\\' && quote != '`')
+            {
+                if (AtEnd) throw Error("escape sequence not terminated");
+                pos++;
+            }
+        }
+        Emit(TokenKind.String);
+    }
+
+    private void NumberOrDuration()
+    {
+        if (Number())
+        {
+            Emit(TokenKind.Number);
+            return;
+        }
+        if (RestOfDuration())
+        {
+            Emit(TokenKind.Duration);
+            return;
+        }
+        if (!AtEnd) pos++;
+        throw Error($"bad number or duration syntax: {GoText.Quote(input[start..pos])}");
+    }
+
+    /// <summary>Digits with single underscores between them, one dot, one exponent; or hexadecimal. True if what follows is no letter.</summary>
+    private bool Number()
+    {
+        var hexadecimal = Peek() == '0' && Peek(1) is 'x' or 'X';
+        if (hexadecimal)
+        {
+            pos += 2;
+            Accept('_');
+            while (char.IsAsciiHexDigit(Peek()) || (Peek() == '_' && char.IsAsciiHexDigit(Peek(1)))) pos++;
+            return char.IsAsciiHexDigit(input[pos - 1]) && !IsAlphaNumeric(Peek()) && Peek() != '.';
+        }
+        bool dot = false, exponent = false;
+        while (true)
+        {
+            var c = Peek();
+            if (char.IsAsciiDigit(c)) pos++;
+            else if (c == '_' && pos > start && char.IsAsciiDigit(input[pos - 1]) && char.IsAsciiDigit(Peek(1))) pos++;
+            else if (c == '.' && !dot && !exponent && Peek(1) is not ('.' or '_'))
+            {
+                dot = true;
+                pos++;
+            }
+            else if (c is 'e' or 'E' && !exponent && (char.IsAsciiDigit(Peek(1)) || (Peek(1) is '+' or '-' && char.IsAsciiDigit(Peek(2)))))
+            {
+                exponent = true;
+                pos += 2;
+            }
+            else break;
+        }
+        return !IsAlphaNumeric(Peek()) && Peek() != '.';
+    }
+
+    private bool RestOfDuration()
+    {
+        if (!"smhdwy".Contains(Peek(), StringComparison.Ordinal)) return false;
+        pos++;
+        Accept('s');
+        while (char.IsAsciiDigit(Peek()))
+        {
+            while (char.IsAsciiDigit(Peek())) pos++;
+            if (!"smhdw".Contains(Peek(), StringComparison.Ordinal)) return false;
+            pos++;
+            Accept('s');
+        }
+        return !IsAlphaNumeric(Peek());
+    }
+
+    private bool Accept(char c)
+    {
+        if (Peek() != c || AtEnd) return false;
+        pos++;
+        return true;
+    }
+
+    private void Emit(TokenKind kind) => tokens.Add(new(kind, start, input[start..pos]));
+
+    private void EmitOperator(BinaryOperator op) => tokens.Add(new(TokenKind.Operator, start, input[start..pos], op));
+
+    private string Character() => AtEnd ? "end of input" : $"'{Peek()}'";
+
+    private ParseException Error(string message) => new(new(start, input.Length), message);
+
+    private static bool IsAlpha(char c) => c == '_' || char.IsAsciiLetter(c);
+
+    private static bool IsAlphaNumeric(char c) => IsAlpha(c) || char.IsAsciiDigit(c);
+}

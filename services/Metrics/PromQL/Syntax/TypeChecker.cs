@@ -1,0 +1,131 @@
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>Refuses trees whose types do not fit, with Prometheus' messages.</summary>
+internal static class TypeChecker
+{
+    /// <exception cref="ParseException">Something does not fit.</exception>
+    public static void Check(Expr expr)
+    {
+        switch (expr)
+        {
+            case AggregateExpr aggregate:
+                Expect(aggregate.Operand, ExprType.InstantVector, "aggregation expression");
+                if (aggregate.Parameter is { } parameter)
+                {
+                    Expect(parameter, aggregate.Operator == AggregateOperator.CountValues ? ExprType.String : ExprType.Scalar, "aggregation parameter");
+                }
+                break;
+            case BinaryExpr binary:
+                Check(binary);
+                break;
+            case CallExpr call:
+                Check(call);
+                break;
+            case ParenExpr paren:
+                Check(paren.Inner);
+                break;
+            case UnaryExpr unary:
+                Check(unary.Operand);
+                if (unary.Operand.Type is not (ExprType.Scalar or ExprType.InstantVector))
+                {
+                    throw new ParseException(unary.Position,
+                        $"unary expression only allowed on expressions of type scalar or instant vector, got \"{unary.Operand.Type.Documented()}\"");
+                }
+                break;
+            case SubqueryExpr subquery:
+                Check(subquery.Inner);
+                if (subquery.Inner.Type != ExprType.InstantVector)
+                    throw new ParseException(subquery.Position, $"subquery is only allowed on instant vector, got {Short(subquery.Inner.Type)} instead");
+                break;
+            case MatrixSelector matrix:
+                Check(matrix.Vector);
+                break;
+            case VectorSelector selector:
+                Check(selector);
+                break;
+        }
+    }
+
+    private static void Check(BinaryExpr binary)
+    {
+        Check(binary.Left);
+        Check(binary.Right);
+        var (left, right) = (binary.Left.Type, binary.Right.Type);
+        // The operator stands between the operands.
+        var operatorAt = new PositionRange(binary.Left.Position.End, binary.Right.Position.Start);
+        if (binary.ReturnBool && !binary.Operator.IsComparison())
+            throw new ParseException(operatorAt, "bool modifier can only be used on comparison operators");
+        if (binary.Operator.IsComparison() && !binary.ReturnBool && left == ExprType.Scalar && right == ExprType.Scalar)
+            throw new ParseException(operatorAt, "comparisons between scalars must use BOOL modifier");
+        var matching = binary.Matching;
+        if (matching is { On: true } && matching.Labels.FirstOrDefault(matching.Include.Contains) is { } both)
+            throw new ParseException(operatorAt, $"label {GoText.Quote(both)} must not occur in ON and GROUP clause at once");
+        if (left is not (ExprType.Scalar or ExprType.InstantVector))
+            throw new ParseException(binary.Left.Position, "binary expression must contain only scalar and instant vector types");
+        if (right is not (ExprType.Scalar or ExprType.InstantVector))
+            throw new ParseException(binary.Right.Position, "binary expression must contain only scalar and instant vector types");
+        if (left == ExprType.InstantVector && right == ExprType.InstantVector)
+        {
+            if (binary.Operator.IsSet() && matching!.Cardinality != MatchCardinality.ManyToMany)
+                throw new ParseException(binary.Position, $"no grouping allowed for \"{binary.Operator.Symbol()}\" operation");
+            return;
+        }
+        if (matching is { Labels.Count: > 0 }) throw new ParseException(binary.Position, "vector matching only allowed between instant vectors");
+        if (binary.Operator.IsSet())
+            throw new ParseException(binary.Position, $"set operator \"{binary.Operator.Symbol()}\" not allowed in binary scalar expression");
+    }
+
+    private static void Check(CallExpr call)
+    {
+        var (function, given) = (call.Function, call.Arguments.Count);
+        var declared = function.Arguments.Count;
+        if (function.Variadic == 0)
+        {
+            if (declared != given)
+                throw new ParseException(call.Position, $"expected {declared} argument(s) in call to \"{function.Name}\", got {given}");
+        }
+        else if (given < declared - 1)
+        {
+            throw new ParseException(call.Position, $"expected at least {declared - 1} argument(s) in call to \"{function.Name}\", got {given}");
+        }
+        else if (function.Variadic > 0 && given > declared - 1 + function.Variadic)
+        {
+            throw new ParseException(call.Position,
+                $"expected at most {declared - 1 + function.Variadic} argument(s) in call to \"{function.Name}\", got {given}");
+        }
+        for (var i = 0; i < given; i++)
+        {
+            Expect(call.Arguments[i], function.Arguments[Math.Min(i, declared - 1)], $"call to function \"{function.Name}\"");
+        }
+    }
+
+    private static void Check(VectorSelector selector)
+    {
+        if (selector.Name is not null)
+        {
+            if (selector.Matchers.SkipLast(1).FirstOrDefault(m => m.Name == Series.LabelSet.NameLabel) is { } second)
+            {
+                throw new ParseException(selector.Position,
+                    $"metric name must not be set twice: {GoText.Quote(selector.Name)} or {GoText.Quote(second.Value)}");
+            }
+        }
+        else if (selector.Matchers.All(m => m.MatchesEmpty))
+        {
+            throw new ParseException(selector.Position, "vector selector must contain at least one non-empty matcher");
+        }
+    }
+
+    private static void Expect(Expr expr, ExprType wanted, string context)
+    {
+        Check(expr);
+        if (expr.Type != wanted)
+            throw new ParseException(expr.Position, $"expected type {wanted.Documented()} in {context}, got {expr.Type.Documented()}");
+    }
+
+    private static string Short(ExprType type) => type switch
+    {
+        ExprType.InstantVector => "vector",
+        ExprType.RangeVector => "matrix",
+        _ => type.Documented(),
+    };
+}
