@@ -16,7 +16,8 @@ internal sealed record EvaluationOptions(long LookbackMs = 300_000, long Default
 }
 
 /// <summary>A selector of an expression, with the samples it can ever need: after <paramref name="FromMs"/> (exclusive), up to <paramref name="ToMs"/> (inclusive).</summary>
-internal sealed record SelectorRange(IReadOnlyList<LabelMatcher> Matchers, long FromMs, long ToMs);
+/// <param name="NewestOnly">Of each series the newest sample in the range is enough: the selector is evaluated at one moment only.</param>
+internal sealed record SelectorRange(IReadOnlyList<LabelMatcher> Matchers, long FromMs, long ToMs, bool NewestOnly);
 
 /// <summary>The samples of all selectors of an expression, fetched before it is evaluated.</summary>
 internal interface ISeriesSource

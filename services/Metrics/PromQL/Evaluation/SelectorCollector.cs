@@ -22,10 +22,10 @@ internal static class SelectorCollector
         switch (expr)
         {
             case VectorSelector selector:
-                Add(selector, options.LookbackMs);
+                Add(selector, options.LookbackMs, instant: true);
                 break;
             case MatrixSelector matrix:
-                Add(matrix.Vector, matrix.RangeMs);
+                Add(matrix.Vector, matrix.RangeMs, instant: false);
                 break;
             case SubqueryExpr subquery:
                 var outer = Shift(at, subquery.At, subquery.OffsetMs);
@@ -50,10 +50,10 @@ internal static class SelectorCollector
                 break;
         }
 
-        void Add(VectorSelector selector, long windowMs)
+        void Add(VectorSelector selector, long windowMs, bool instant)
         {
             var span = Shift(at, selector.At, selector.OffsetMs);
-            found.Add((selector, new SelectorRange(selector.Matchers, span.FirstMs - windowMs, span.LastMs)));
+            found.Add((selector, new SelectorRange(selector.Matchers, span.FirstMs - windowMs, span.LastMs, instant && span.FirstMs == span.LastMs)));
         }
 
         Span Shift(Span span, AtModifier? modifier, long offsetMs)
