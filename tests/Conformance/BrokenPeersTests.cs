@@ -1,0 +1,137 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace Vigil.Conformance;
+
+/// <summary>Bytes that are not gRPC, at both ends: a clean error, and the other calls of the same connection go on.</summary>
+[Collection(ConformanceCollection.Name)]
+public sealed class BrokenPeersTests(ConformanceFixture fixture)
+{
+    private static readonly byte[] Hello = [0, 0, 0, 0, 7, 18, 5, 104, 101, 108, 108, 111];
+
+    public static TheoryData<string, byte[], StatusCode> BadRequests() => new()
+    {
+        { "flag", [9, 0, 0, 0, 0], StatusCode.Internal },
+        { "truncated header", [0, 0, 0], StatusCode.Internal },
+        { "truncated payload", [0, 0, 0, 0, 100, 1, 2, 3], StatusCode.Internal },
+        { "length over the limit", [0, 0xff, 0xff, 0xff, 0xff], StatusCode.ResourceExhausted },
+        { "not protobuf", [0, 0, 0, 0, 3, 0xff, 0xff, 0xff], StatusCode.Internal },
+        { "no message", [], StatusCode.Internal },
+        { "two messages", [.. Hello, .. Hello], StatusCode.Internal },
+        { "packed, no encoding named", [1, 0, 0, 0, 3, 1, 2, 3], StatusCode.Internal },
+    };
+
+    [Theory, MemberData(nameof(BadRequests))]
+    public async Task Server_MalformedRequest_CleanErrorAndOthersOnTheConnectionUntouched(string what, byte[] body, StatusCode expected)
+    {
+        _ = what;
+        using var handler = new SocketsHttpHandler { EnableMultipleHttp2Connections = false };
+        using var channel = GrpcChannel.ForAddress(fixture.Server.Address, new GrpcChannelOptions { HttpHandler = handler });
+        using var other = new Conformance.ConformanceClient(channel).Chat();
+        await other.RequestStream.WriteAsync(new Ask { Text = "before" }).DefaultTimeout();
+        Assert.True(await other.ResponseStream.MoveNext().DefaultTimeout());
+
+        var (status, _) = await PostAsync(handler, body);
+
+        Assert.Equal(expected, status);
+        await other.RequestStream.WriteAsync(new Ask { Text = "after" }).DefaultTimeout();
+        Assert.True(await other.ResponseStream.MoveNext().DefaultTimeout());
+        Assert.Equal("after", other.ResponseStream.Current.Text);
+    }
+
+    [Fact]
+    public async Task Server_GoodRequestByHand_AnswersWithOneFrame()
+    {
+        using var handler = new SocketsHttpHandler();
+        var (status, body) = await PostAsync(handler, Hello);
+
+        Assert.Equal(StatusCode.OK, status);
+        Assert.Equal(Hello, body);
+    }
+
+    [Fact]
+    public async Task Server_PackedResponse_IsPackedOnTheWire()
+    {
+        using var handler = new SocketsHttpHandler();
+        var ask = new Ask { Payload = ByteString.CopyFrom(new byte[10_000]) }.ToByteArray();
+        var (status, body) = await PostAsync(handler, [0, 0, 0, (byte)(ask.Length >> 8), (byte)ask.Length, .. ask], "Packed");
+
+        Assert.Equal(StatusCode.OK, status);
+        Assert.Equal(1, body[0]);
+        Assert.InRange(body.Length, 10, 1_000);
+    }
+
+    [Fact]
+    public async Task Server_RequestIsNotGrpc_UnsupportedMediaType()
+    {
+        using var http = new HttpMessageInvoker(new SocketsHttpHandler());
+        using var request = Request("Echo", Hello);
+        request.Content!.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        using var response = await http.SendAsync(request, CancellationToken.None).DefaultTimeout();
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+    }
+
+    private HttpRequestMessage Request(string method, byte[] body)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(fixture.Server.Address, $"/vigil.conformance.v1.Conformance/{method}"))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent(body),
+        };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+        request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        request.Headers.Add("grpc-accept-encoding", "gzip");
+        return request;
+    }
+
+    private async Task<(StatusCode Status, byte[] Body)> PostAsync(SocketsHttpHandler handler, byte[] body, string method = "Echo")
+    {
+        using var http = new HttpMessageInvoker(handler, disposeHandler: false);
+        using var request = Request(method, body);
+        using var response = await http.SendAsync(request, CancellationToken.None).DefaultTimeout();
+        var received = await response.Content.ReadAsByteArrayAsync().DefaultTimeout();
+        var from = response.Headers.Contains("grpc-status") ? response.Headers : (HttpHeaders)response.TrailingHeaders;
+        return ((StatusCode)int.Parse(from.GetValues("grpc-status").Single(), System.Globalization.CultureInfo.InvariantCulture), received);
+    }
+
+    [Theory]
+    [InlineData("flag", StatusCode.Internal)]
+    [InlineData("length", StatusCode.ResourceExhausted)]
+    [InlineData("truncated", StatusCode.Internal)]
+    [InlineData("protobuf", StatusCode.Internal)]
+    [InlineData("packed", StatusCode.Internal)]
+    [InlineData("empty", StatusCode.Internal)]
+    [InlineData("twice", StatusCode.Internal)]
+    [InlineData("nostatus", StatusCode.Cancelled, StatusCode.Internal)]
+    [InlineData("html", StatusCode.Cancelled)]
+    [InlineData("401", StatusCode.Unauthenticated)]
+    [InlineData("403", StatusCode.PermissionDenied)]
+    [InlineData("404", StatusCode.Unimplemented)]
+    [InlineData("503", StatusCode.Unavailable)]
+    [InlineData("cancel", StatusCode.Cancelled)]
+    [InlineData("calm", StatusCode.ResourceExhausted)]
+    public async Task Client_BrokenResponse_CleanErrorAndOthersOnTheConnectionUntouched(string what, params StatusCode[] expected)
+    {
+        using var handler = new SocketsHttpHandler { EnableMultipleHttp2Connections = false };
+        using var channel = GrpcChannel.ForAddress(fixture.Server.Address, new GrpcChannelOptions { HttpHandler = handler });
+        using var other = new Conformance.ConformanceClient(channel).Chat();
+        await other.RequestStream.WriteAsync(new Ask { Text = "before" }).DefaultTimeout();
+        Assert.True(await other.ResponseStream.MoveNext().DefaultTimeout());
+        var marshaller = Marshallers.Create(m => m.ToByteArray(), Answer.Parser.ParseFrom);
+        var method = new Method<Answer, Answer>(MethodType.Unary, "vigil.conformance.v1.Conformance", $"Broken/{what}", marshaller, marshaller);
+
+        var call = channel.CreateCallInvoker().AsyncUnaryCall(method, null, new CallOptions(), new Answer());
+        var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync.DefaultTimeout());
+
+        Assert.Contains(error.StatusCode, expected);
+        Assert.Equal(error.StatusCode, call.GetStatus().StatusCode);
+        await other.RequestStream.WriteAsync(new Ask { Text = "after" }).DefaultTimeout();
+        Assert.True(await other.ResponseStream.MoveNext().DefaultTimeout());
+        Assert.Equal("after", other.ResponseStream.Current.Text);
+    }
+}
