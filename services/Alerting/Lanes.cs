@@ -3,7 +3,11 @@ namespace Vigil.Alerting;
 /// <summary>
 /// Runs work that belongs to one key in order, and different keys side by side. A key costs something only while it has work.
 /// </summary>
-internal sealed class Lanes<TItem>(Func<string, TItem, Task> work, int maxPerKey, int maxInAll)
+/// <param name="work">Does one item's work.</param>
+/// <param name="failed">Hears of work that threw; the key's next item is done all the same.</param>
+/// <param name="maxPerKey">Items that may wait for one key.</param>
+/// <param name="maxInAll">Items that may wait in all.</param>
+internal sealed class Lanes<TItem>(Func<TItem, Task> work, Action<TItem, Exception> failed, int maxPerKey, int maxInAll)
 {
     private readonly Dictionary<string, Queue<TItem>> lanes = new(StringComparer.Ordinal);
     private readonly Lock gate = new();
@@ -49,7 +53,14 @@ internal sealed class Lanes<TItem>(Func<string, TItem, Task> work, int maxPerKey
                 }
                 item = lane.Peek();
             }
-            await work(key, item).ConfigureAwait(false);
+            try
+            {
+                await work(item).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                failed(item, e);
+            }
             lock (gate)
             {
                 lanes[key].Dequeue();
