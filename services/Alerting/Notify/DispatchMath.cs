@@ -22,9 +22,9 @@ internal static class DispatchMath
         return age + delay > options.MaxAge ? null : delay;
     }
 
-    /// <summary>Whether a channel takes a page.</summary>
-    public static bool Takes(IChannel channel, Page page) =>
-        channel.Severities.Count == 0 || channel.Severities.Contains(page.Response.Severity, StringComparer.OrdinalIgnoreCase);
+    /// <summary>Whether a channel takes pages of a severity.</summary>
+    public static bool Takes(IChannel channel, string severity) =>
+        channel.Severities.Count == 0 || channel.Severities.Contains(severity, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>From the sample that caused the page to <paramref name="now"/>; zero when no sample did.</summary>
     public static TimeSpan Latency(Page page, DateTimeOffset now) =>

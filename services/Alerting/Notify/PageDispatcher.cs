@@ -47,7 +47,7 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     /// </summary>
     public void Offer(Page page)
     {
-        var takers = Array.FindAll(routes, r => DispatchMath.Takes(r.Channel, page));
+        var takers = Array.FindAll(routes, r => DispatchMath.Takes(r.Channel, page.Response.Severity));
         var ticket = new Ticket(page, takers.Length);
         if (!inFlight.TryAdd(page.IdempotencyKey, ticket)) return;
         if (takers.Length == 0)
