@@ -232,7 +232,7 @@ internal sealed partial class PolicyGrain(
         if (!hasSettled) return;
         try
         {
-            await stored.WriteStateAsync();
+            await stored.WriteStateAsync(ct);
             hasSettled = false;
         }
         catch (Exception e) when (e is not Orleans.Storage.InconsistentStateException)

@@ -66,7 +66,7 @@ internal sealed class WebhookChannel : IChannel
         if (response.IsSuccessStatusCode) return SendResult.Ok;
         var status = (int)response.StatusCode;
         var detail = $"answered {status} {response.ReasonPhrase}";
-        var retryable = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout or HttpStatusCode.TooEarly || status >= 500;
+        var retryable = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout || status >= 500;
         if (!retryable) return SendResult.Refused($"status_{status}", detail);
         var after = response.Headers.RetryAfter switch
         {
