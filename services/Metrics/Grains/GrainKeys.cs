@@ -8,12 +8,15 @@ namespace Vigil.Metrics.Grains;
 /// </summary>
 internal static class GrainKeys
 {
+    /// <summary>The label that names the service.</summary>
+    public const string JobLabel = "job";
+
     /// <summary>The service of series that name none.</summary>
     public const string UnknownService = "unknown";
 
-    /// <summary>The service that a series belongs to: its label <c>job</c>, or <c>service_name</c>, or <see cref="UnknownService"/>.</summary>
+    /// <summary>The service that a series belongs to: its label <c>job</c>, or <see cref="UnknownService"/>.</summary>
     public static string ServiceOf(LabelSet labels) =>
-        labels.TryGet("job", out var job) ? job : labels.TryGet("service_name", out var name) ? name : UnknownService;
+        labels.TryGet(JobLabel, out var job) ? job : UnknownService;
 
     /// <summary>The grain that a series belongs to.</summary>
     public static string For(LabelSet labels, int shards)

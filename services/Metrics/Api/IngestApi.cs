@@ -1,0 +1,56 @@
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.V1;
+using Vigil.ServiceDefaults;
+
+namespace Vigil.Metrics.Api;
+
+/// <summary>The streaming way in: <c>vigil.metrics.v1.MetricsIngest</c>.</summary>
+[RequireScope(Scope.Ingest)]
+internal sealed class IngestApi(
+    SeriesRouter router, StreamLimits limits, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, IHostApplicationLifetime lifetime, ILogger<IngestApi> log)
+    : MetricsIngest.MetricsIngestBase
+{
+    private const int MaxStreamIdLength = 64;
+
+    public override async Task Push(IAsyncStreamReader<PushRequest> requestStream, IServerStreamWriter<PushResponse> responseStream, ServerCallContext context)
+    {
+        using var place = limits.EnterPush();
+        var open = await ReadOpenAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
+        if (open is null) return;
+        MetricsLog.PushOpened(log, open.StreamId, context.GetHttpContext().GetActor());
+        var series = new PushSeries(router, new SeriesRules(), options.Value);
+        var session = new PushSession(open.StreamId, open.Labels, series, router, options.Value, clock, instruments);
+        var reason = "closed by the caller";
+        try
+        {
+            await session.RunAsync(requestStream, responseStream, lifetime.ApplicationStopping, context.CancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            reason = e.Message;
+            throw;
+        }
+        finally
+        {
+            MetricsLog.PushEnded(log, open.StreamId, session.Acknowledged, reason);
+        }
+    }
+
+    private static async Task<Open?> ReadOpenAsync(IAsyncStreamReader<PushRequest> requests, CancellationToken ct)
+    {
+        // A caller that opens a stream and closes it without a word has done nothing wrong.
+        if (!await requests.MoveNext(ct).ConfigureAwait(false)) return null;
+        var open = requests.Current.Open ?? throw Refusal("message", "the first message must be open");
+        if (open.StreamId.Length is 0 or > MaxStreamIdLength || !open.StreamId.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-'))
+            throw Refusal("open.stream_id", $"1 to {MaxStreamIdLength} characters of [A-Za-z0-9._-] are needed");
+        foreach (var (name, _) in open.Labels)
+        {
+            if (name != "service.name" && !SeriesRules.IsLabelName(name)) throw Refusal($"open.labels[{name}]", "label names match [a-zA-Z_][a-zA-Z0-9_]*");
+        }
+        return open;
+    }
+
+    private static RefusalException Refusal(string field, string description) => ServiceDefaults.Refusal.Invalid(field, description).ToException();
+}

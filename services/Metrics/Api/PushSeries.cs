@@ -1,0 +1,126 @@
+using System.Diagnostics.CodeAnalysis;
+using Vigil.Metrics.Grains;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.V1;
+using Label = Vigil.Metrics.Series.Label;
+using SeriesKind = Vigil.Metrics.Series.SeriesKind;
+
+namespace Vigil.Metrics.Api;
+
+/// <summary>A grain that series of a stream live in.</summary>
+internal sealed class PushTarget(string grain)
+{
+    public string Grain => grain;
+
+    /// <summary>The newest frame sent to it.</summary>
+    public ulong LastSequence { get; set; }
+
+    /// <summary>Series by the grain's numbers, to name what is refused.</summary>
+    public Dictionary<int, PushedSeries> ById { get; } = [];
+
+    /// <summary>What the frame being taken apart has for this grain.</summary>
+    public SampleColumns? Columns { get; set; }
+}
+
+/// <summary>A series declared on a stream.</summary>
+internal sealed record PushedSeries(uint Number, LabelSet Labels, SeriesKind Kind, PushTarget Target, int Id);
+
+/// <summary>The series that one push stream has declared, by the caller's numbers.</summary>
+internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, MetricsOptions options)
+{
+    // Dense numbers, which callers are advised to use, find their series by index.
+    private readonly Dictionary<uint, PushedSeries> sparse = [];
+    private readonly Dictionary<string, PushTarget> targets = new(StringComparer.Ordinal);
+    private PushedSeries?[] dense = new PushedSeries?[64];
+    private int count;
+
+    /// <summary>The grains in use.</summary>
+    public IReadOnlyCollection<PushTarget> Targets => targets.Values;
+
+    public bool TryFind(uint number, [NotNullWhen(true)] out PushedSeries? series)
+    {
+        series = number < (uint)dense.Length ? dense[number] : null;
+        return series is not null || (sparse.Count > 0 && sparse.TryGetValue(number, out series));
+    }
+
+    /// <summary>The grain does not know the series any more: it must be declared again.</summary>
+    public void Forget(PushedSeries series)
+    {
+        if (series.Number < (uint)dense.Length) dense[series.Number] = null;
+        sparse.Remove(series.Number);
+        count--;
+    }
+
+    /// <summary>Declares series; returns what was refused.</summary>
+    public async Task<List<Refusal>> DeclareAsync(Declare declare, IReadOnlyDictionary<string, string> shared)
+    {
+        var refusals = new List<Refusal>();
+        var accepted = new List<(uint Number, SeriesSpec Spec)>();
+        foreach (var declaration in declare.Series)
+        {
+            if (Check(declaration, shared, accepted.Count, out var spec) is { } refusal) refusals.Add(refusal);
+            else if (spec is not null) accepted.Add((declaration.Id, spec));
+        }
+        if (accepted.Count == 0) return refusals;
+        var routed = await router.DeclareAsync([.. accepted.Select(a => a.Spec)]).ConfigureAwait(false);
+        for (var i = 0; i < routed.Length; i++)
+        {
+            var (number, spec) = accepted[i];
+            if (routed[i].LimitHit is { } limit) refusals.Add(Refuse(number, spec.Labels.ToString(), RefusalReason.SeriesLimit, limit));
+            else Add(number, spec, routed[i]);
+        }
+        return refusals;
+    }
+
+    private Refusal? Check(SeriesDeclaration declaration, IReadOnlyDictionary<string, string> shared, int pending, out SeriesSpec? spec)
+    {
+        spec = null;
+        if (declaration.Id == 0) return Refuse(0, declaration.Name, RefusalReason.ConflictingDeclaration, "series.id: numbers count from 1");
+        var labels = new List<Label>(declaration.Labels.Count + shared.Count);
+        foreach (var label in declaration.Labels) labels.Add(Named(label.Name, label.Value));
+        foreach (var (name, value) in shared)
+        {
+            var label = Named(name, value);
+            if (!labels.Exists(l => l.Name == label.Name)) labels.Add(label);
+        }
+        if (rules.Check(declaration.Name, labels) is { } fault) return Refuse(declaration.Id, declaration.Name, fault.Cause.ToReason(), fault.Detail);
+        labels.Add(new Label(LabelSet.NameLabel, declaration.Name));
+        var set = LabelSet.Create(labels);
+        var kind = declaration.Kind.ToDomain();
+        if (TryFind(declaration.Id, out var known))
+        {
+            return known.Labels.Equals(set) && known.Kind == kind
+                ? null
+                : Refuse(declaration.Id, set.ToString(), RefusalReason.ConflictingDeclaration, $"number {declaration.Id} is declared as {known.Labels} of kind {known.Kind}");
+        }
+        if (count + pending >= options.MaxSeriesPerStream)
+            return Refuse(declaration.Id, set.ToString(), RefusalReason.SeriesLimit, $"the stream has {count + pending} series, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSeriesPerStream)})");
+        spec = new SeriesSpec { Labels = set, Kind = kind, Unit = Cut(declaration.Unit, 63), Help = Cut(declaration.Help, 1024) };
+        return null;
+    }
+
+    private void Add(uint number, SeriesSpec spec, RoutedSeries routed)
+    {
+        // Given twice in one message: the first stands.
+        if (TryFind(number, out _)) return;
+        if (!targets.TryGetValue(routed.Grain, out var target)) targets.Add(routed.Grain, target = new PushTarget(routed.Grain));
+        var series = new PushedSeries(number, spec.Labels, spec.Kind, target, routed.Id);
+        target.ById[routed.Id] = series;
+        count++;
+        if (number < 2 * (uint)options.MaxSeriesPerStream)
+        {
+            if (number >= (uint)dense.Length) Array.Resize(ref dense, (int)Math.Max(number + 1, dense.Length * 2));
+            dense[number] = series;
+            return;
+        }
+        sparse[number] = series;
+    }
+
+    // OpenTelemetry's name of what Prometheus calls job.
+    private static Label Named(string name, string value) => new(name == "service.name" ? GrainKeys.JobLabel : name, value);
+
+    private static string Cut(string text, int length) => text.Length <= length ? text : text[..length];
+
+    private static Refusal Refuse(uint number, string series, RefusalReason reason, string detail) =>
+        new() { SeriesId = number, Series = Cut(series, 512), Reason = reason, Detail = detail };
+}

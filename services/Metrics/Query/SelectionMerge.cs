@@ -1,0 +1,61 @@
+using Vigil.Metrics.Grains;
+using Vigil.Metrics.Series;
+using Vigil.ServiceDefaults;
+
+namespace Vigil.Metrics.Query;
+
+/// <summary>
+/// Puts together what several grains found. A series may lie in two of them, when the number of shards was changed while it was
+/// being written: its samples are merged, and for a moment that both have the first grain's value is taken.
+/// </summary>
+internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSamples)
+{
+    private readonly List<SeriesSamples>[] found = [.. Enumerable.Range(0, selectors).Select(_ => new List<SeriesSamples>())];
+    private readonly Dictionary<LabelSet, int>[] positions = [.. Enumerable.Range(0, selectors).Select(_ => new Dictionary<LabelSet, int>())];
+    private int series;
+    private long samples;
+
+    /// <summary>One list per selector.</summary>
+    public IReadOnlyList<SeriesSamples>[] Found => found;
+
+    /// <summary>Adds what one grain found.</summary>
+    /// <exception cref="RefusalException">A limit is hit, there or here.</exception>
+    public void Add(SelectReply reply)
+    {
+        if (reply.LimitHit is { } limit) throw TooMuch(limit);
+        for (var i = 0; i < reply.Found.Length; i++)
+        {
+            foreach (var one in reply.Found[i])
+            {
+                samples += one.Times.Length;
+                if (samples > maxSamples) throw TooMuch($"the query finds more than {maxSamples} samples (Metrics:{nameof(MetricsOptions.MaxSamplesPerQuery)})");
+                var added = new SeriesSamples(one.Labels, one.Times, one.Values);
+                if (positions[i].TryGetValue(one.Labels, out var at))
+                {
+                    found[i][at] = Merge(found[i][at], added);
+                    continue;
+                }
+                if (++series > maxSeries) throw TooMuch($"the query finds more than {maxSeries} series (Metrics:{nameof(MetricsOptions.MaxSeriesPerQuery)})");
+                positions[i].Add(one.Labels, found[i].Count);
+                found[i].Add(added);
+            }
+        }
+    }
+
+    private static SeriesSamples Merge(SeriesSamples first, SeriesSamples second)
+    {
+        var (times, values) = (new List<long>(first.Count + second.Count), new List<double>(first.Count + second.Count));
+        int a = 0, b = 0;
+        while (a < first.Count || b < second.Count)
+        {
+            var takeFirst = b >= second.Count || (a < first.Count && first.Times.Span[a] <= second.Times.Span[b]);
+            var (from, at) = takeFirst ? (first, a++) : (second, b++);
+            if (times.Count > 0 && times[^1] == from.Times.Span[at]) continue;
+            times.Add(from.Times.Span[at]);
+            values.Add(from.Values.Span[at]);
+        }
+        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray());
+    }
+
+    private static RefusalException TooMuch(string what) => new(RefusalKind.ResourceExhausted, $"{what}: ask for less time, or for fewer series");
+}

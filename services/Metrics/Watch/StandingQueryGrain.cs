@@ -1,0 +1,163 @@
+using Orleans;
+using Orleans.Concurrency;
+using Orleans.Runtime;
+using Vigil.Metrics.Grains;
+using Vigil.Metrics.PromQL;
+using Vigil.Metrics.Query;
+using Vigil.ServiceDefaults;
+
+namespace Vigil.Metrics.Watch;
+
+/// <inheritdoc cref="IStandingQueryGrain"/>
+/// <remarks>
+/// Evaluates when told that its inputs changed, at once where it is idle and once more afterwards where it is not, and each
+/// second, because time moves the window too. Reading the inputs renews the subscription at the grains that hold them, so that
+/// after a restart of either side one evaluation puts everything in place again.
+/// </remarks>
+[Reentrant]
+internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvider clock, MetricsInstruments instruments, ILogger<StandingQueryGrain> log)
+    : Grain, IStandingQueryGrain
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Unfollowed = TimeSpan.FromSeconds(90);
+
+    /// <summary>Evaluations that take longer get no more than a tenth of the time.</summary>
+    private static readonly TimeSpan Quick = TimeSpan.FromMilliseconds(50);
+
+    private StandingValue current = new();
+    private TaskCompletionSource next = NewSignal();
+    private string text = "";
+    private Expr? expr;
+    private long cause;
+    private bool dirty;
+    private bool evaluating;
+    private int followers;
+    private DateTimeOffset followedAt;
+    private DateTimeOffset notBefore;
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        text = this.GetPrimaryKeyString();
+        followedAt = clock.GetUtcNow();
+        if (!PromQlParser.TryParse(text, out expr, out var error))
+        {
+            current = new StandingValue { Version = 1, EvaluatedAt = followedAt.ToUnixTimeMilliseconds(), Error = error.ToString() };
+            return Task.CompletedTask;
+        }
+        instruments.Watches.Add(1);
+        this.RegisterGrainTimer(static (grain, _) => grain.TickAsync(), this, new GrainTimerCreationOptions(Tick, Tick) { Interleave = true });
+        return Task.CompletedTask;
+    }
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        if (expr is not null) instruments.Watches.Add(-1);
+        return Task.CompletedTask;
+    }
+
+    public async Task<StandingValue> NextAsync(long version, TimeSpan wait)
+    {
+        followers++;
+        try
+        {
+            if (current.Version == 0)
+            {
+                dirty = true;
+                await EvaluateAsync();
+            }
+            if (current.Version == version && wait > TimeSpan.Zero) await WaitAsync(next.Task, wait);
+            return current;
+        }
+        finally
+        {
+            followers--;
+            followedAt = clock.GetUtcNow();
+        }
+    }
+
+    public Task InputsChangedAsync(long receivedUnixUs)
+    {
+        cause = Math.Max(cause, receivedUnixUs);
+        dirty = true;
+        // Not awaited: who tells must not wait for the evaluation, which reads from it.
+        if (expr is not null && clock.GetUtcNow() >= notBefore) _ = EvaluateAsync();
+        return Task.CompletedTask;
+    }
+
+    private Task TickAsync()
+    {
+        var now = clock.GetUtcNow();
+        if (followers == 0 && now - followedAt > Unfollowed)
+        {
+            DeactivateOnIdle();
+            return Task.CompletedTask;
+        }
+        if (now < notBefore) return Task.CompletedTask;
+        dirty = true;
+        return EvaluateAsync();
+    }
+
+    private async Task EvaluateAsync()
+    {
+        if (evaluating || expr is null) return;
+        evaluating = true;
+        try
+        {
+            while (dirty)
+            {
+                dirty = false;
+                var causedBy = cause;
+                cause = 0;
+                await EvaluateOnceAsync(expr, causedBy);
+                if (clock.GetUtcNow() < notBefore) break;
+            }
+        }
+        finally
+        {
+            evaluating = false;
+        }
+    }
+
+    private async Task EvaluateOnceAsync(Expr parsed, long causedBy)
+    {
+        var start = clock.GetTimestamp();
+        // Clocks may be set back; the moments that followers see never go back.
+        var at = Math.Max(current.EvaluatedAt, clock.GetUtcNow().ToUnixTimeMilliseconds());
+        StandingValue value;
+        try
+        {
+            var (result, input) = await coordinator.InstantAsync(text, parsed, at, text, CancellationToken.None);
+            value = StandingResult.From(result.Value, at, input);
+        }
+        catch (Exception e) when (e is EvaluationException or RefusalException or OperationCanceledException)
+        {
+            MetricsLog.StandingQueryFailed(log, text, e.Message);
+            value = new StandingValue { EvaluatedAt = at, Error = e.Message };
+        }
+        var took = clock.GetElapsedTime(start);
+        if (took > Quick) notBefore = clock.GetUtcNow() + 9 * took;
+        if (causedBy == 0 && current.Version > 0 && StandingResult.Same(current, value))
+        {
+            current = value with { Version = current.Version, CauseReceivedUnixUs = current.CauseReceivedUnixUs };
+            return;
+        }
+        current = value with { Version = current.Version + 1, CauseReceivedUnixUs = causedBy };
+        var waiting = next;
+        next = NewSignal();
+        waiting.SetResult();
+    }
+
+    private async Task WaitAsync(Task signal, TimeSpan wait)
+    {
+        try
+        {
+            await signal.WaitAsync(wait, clock);
+        }
+        catch (TimeoutException)
+        {
+            // Nothing new: the caller gets what there is.
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

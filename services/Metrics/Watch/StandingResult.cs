@@ -1,0 +1,39 @@
+using Vigil.Metrics.Grains;
+using Vigil.Metrics.PromQL;
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.Watch;
+
+/// <summary>Turns the value of a query into that of a standing query, and says whether two are the same.</summary>
+internal static class StandingResult
+{
+    /// <summary>A vector as it is, a scalar as one element without labels; other values cannot be watched.</summary>
+    public static StandingValue From(QueryValue value, long at, int inputSeries) => value switch
+    {
+        VectorValue vector => new StandingValue
+        {
+            EvaluatedAt = at,
+            InputSeries = inputSeries,
+            Vector = [.. vector.Elements.Select(e => new StandingElement { Labels = e.Labels, Value = e.Value })],
+        },
+        ScalarValue scalar => new StandingValue
+        {
+            EvaluatedAt = at,
+            InputSeries = inputSeries,
+            Vector = [new StandingElement { Labels = LabelSet.Empty, Value = scalar.Value }],
+        },
+        _ => new StandingValue { EvaluatedAt = at, Error = "only an expression that yields an instant vector or a scalar can be watched" },
+    };
+
+    /// <summary>Whether followers see no difference but the moment. Values are compared by bits: NaN is itself.</summary>
+    public static bool Same(StandingValue a, StandingValue b)
+    {
+        if (a.Error != b.Error || a.InputSeries != b.InputSeries || a.Vector.Length != b.Vector.Length) return false;
+        for (var i = 0; i < a.Vector.Length; i++)
+        {
+            if (BitConverter.DoubleToInt64Bits(a.Vector[i].Value) != BitConverter.DoubleToInt64Bits(b.Vector[i].Value)) return false;
+            if (!a.Vector[i].Labels.Equals(b.Vector[i].Labels)) return false;
+        }
+        return true;
+    }
+}
