@@ -9,7 +9,7 @@ namespace Vigil.Metrics.Api;
 /// <summary>The streaming way in: <c>vigil.metrics.v1.MetricsIngest</c>.</summary>
 [RequireScope(Scope.Ingest)]
 internal sealed class IngestApi(
-    SeriesRouter router, StreamLimits limits, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, IHostApplicationLifetime lifetime, ILogger<IngestApi> log)
+    SeriesRouter router, SeriesRules rules, StreamLimits limits, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, IHostApplicationLifetime lifetime, ILogger<IngestApi> log)
     : MetricsIngest.MetricsIngestBase
 {
     private const int MaxStreamIdLength = 64;
@@ -20,7 +20,7 @@ internal sealed class IngestApi(
         var open = await ReadOpenAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
         if (open is null) return;
         MetricsLog.PushOpened(log, open.StreamId, context.GetHttpContext().GetActor());
-        var series = new PushSeries(router, new SeriesRules(), options.Value);
+        var series = new PushSeries(router, rules, options.Value);
         var session = new PushSession(open.StreamId, open.Labels, series, router, options.Value, clock, instruments);
         var reason = "closed by the caller";
         try

@@ -1,0 +1,37 @@
+using Vigil.Metrics.Api;
+using Vigil.Metrics.Query;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.Storage;
+using Vigil.ServiceDefaults;
+
+namespace Vigil.Metrics;
+
+/// <summary>What the service is made of, and where it answers.</summary>
+internal static class MetricsServices
+{
+    public static WebApplicationBuilder AddMetrics(this WebApplicationBuilder builder)
+    {
+        var services = builder.Services;
+        services.AddValidatedOptions<MetricsOptions>(MetricsOptions.Section);
+        services.AddMigrations("metrics", MetricsMigrations.All);
+        services.AddSingleton<MetricsInstruments>();
+        services.AddSingleton<MetricsStore>();
+        services.AddSingleton<Journal>();
+        // Started before the silo and stopped after it: what grains take in until then still becomes durable.
+        services.AddHostedService(s => s.GetRequiredService<Journal>());
+        services.AddSingleton(new SeriesRules());
+        services.AddSingleton<SeriesRouter>();
+        services.AddSingleton<QueryCoordinator>();
+        services.AddSingleton<StreamLimits>();
+        builder.AddGrains();
+        return builder;
+    }
+
+    public static WebApplication MapMetrics(this WebApplication app)
+    {
+        app.MapGrpcService<IngestApi>();
+        app.MapGrpcService<OtlpApi>();
+        app.MapGrpcService<QueryApi>();
+        return app;
+    }
+}
