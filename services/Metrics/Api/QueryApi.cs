@@ -36,7 +36,7 @@ internal sealed class QueryApi(
     public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<WatchEvent> responseStream, ServerCallContext context)
     {
         using var place = limits.EnterWatch();
-        var session = new WatchSession(grains, responseStream, options.Value, clock, log, context.CancellationToken);
+        using var session = new WatchSession(grains, responseStream, options.Value, clock, log, context.CancellationToken);
         await session.RunAsync(requestStream, lifetime.ApplicationStopping).ConfigureAwait(false);
     }
 }

@@ -15,7 +15,7 @@ namespace Vigil.Metrics.Watch;
 /// One Watch call: follows the standing query of each registered expression and writes what it says. A slow reader holds up its
 /// own followers only, which then skip to the newest value; nothing queues.
 /// </summary>
-internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<WatchEvent> responses, MetricsOptions options, TimeProvider clock, ILogger log, CancellationToken ct)
+internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<WatchEvent> responses, MetricsOptions options, TimeProvider clock, ILogger log, CancellationToken ct) : IDisposable
 {
     private const int DefaultHeartbeatMs = 1_000;
     private const int MaxWatchIdLength = 256;
@@ -27,6 +27,9 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
 
     private readonly ConcurrentDictionary<string, Follower> followers = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim writing = new(1, 1);
+
+    /// <summary>Call it after <see cref="RunAsync"/> has returned.</summary>
+    public void Dispose() => writing.Dispose();
 
     /// <summary>Runs until the caller closes its side or the call ends.</summary>
     /// <exception cref="RefusalException">A message breaks the contract or a limit.</exception>
@@ -94,7 +97,6 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
         long at = 0;
         while (!ending.IsCancellationRequested)
         {
-            var start = clock.GetTimestamp();
             StandingValue value;
             try
             {
