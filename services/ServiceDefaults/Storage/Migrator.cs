@@ -44,7 +44,7 @@ internal sealed partial class Migrator(IDatabase database, IEnumerable<Migration
             "CREATE TABLE IF NOT EXISTS schema_version (component TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL, PRIMARY KEY (component, version))",
             transaction: transaction).ConfigureAwait(false);
         var applied = (await connection.QueryAsync<Applied>(
-            "SELECT CAST(version AS INTEGER) AS Version, name AS Name, checksum AS Checksum FROM schema_version WHERE component = @Component ORDER BY version",
+            "SELECT version AS Version, name AS Name, checksum AS Checksum FROM schema_version WHERE component = @Component ORDER BY version",
             new { set.Component }, transaction).ConfigureAwait(false)).ToArray();
         Check(set, applied);
         foreach (var migration in set.Migrations.Skip(applied.Length))
@@ -83,9 +83,14 @@ internal sealed partial class Migrator(IDatabase database, IEnumerable<Migration
         }
     }
 
-    private sealed record Applied(long Version, string Name, string Checksum)
+    // With setters: Dapper converts what it sets, and the two databases give different integer types.
+    private sealed class Applied
     {
-        public Applied(int version, string name, string checksum) : this((long)version, name, checksum) { }
+        public int Version { get; set; }
+
+        public string Name { get; set; } = "";
+
+        public string Checksum { get; set; } = "";
     }
 
     [LoggerMessage(1, LogLevel.Information, "Applied migration {Component} {Version} '{Name}' to {Location}", EventName = "MigrationApplied")]
