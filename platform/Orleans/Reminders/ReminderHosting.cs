@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Reminders;
+using Orleans.Storage;
 using Orleans.Timers;
 
 namespace Orleans.Hosting;
@@ -37,6 +38,7 @@ public static class SiloBuilderReminderExtensions
     public static ISiloBuilder UseAdoNetReminderService(this ISiloBuilder builder, Action<OptionsBuilder<AdoNetReminderTableOptions>> configureOptions)
     {
         configureOptions(builder.Services.AddOptions<AdoNetReminderTableOptions>());
+        builder.Services.TryAddSingleton<SqliteDatabases>();
         builder.AddReminders().Services.AddSingleton<IReminderTable, AdoNetReminderTable>();
         return builder;
     }

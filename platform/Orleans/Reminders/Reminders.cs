@@ -55,7 +55,7 @@ namespace Orleans
         private static IReminderRegistry Registry(IGrainBase grain)
         {
             ArgumentNullException.ThrowIfNull(grain);
-            return (IReminderRegistry?)grain.GrainContext.ActivationServices.GetService(typeof(IReminderRegistry))
+            return (IReminderRegistry?)((Activation)grain.GrainContext).Silo.ServiceProvider.GetService(typeof(IReminderRegistry))
                 ?? throw new OrleansConfigurationException("Reminders are not set up: call UseAdoNetReminderService or UseInMemoryReminderService on the silo");
         }
     }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Orleans.Configuration;
 using Orleans.Storage;
@@ -13,7 +14,7 @@ public static class MemoryGrainStorageSiloBuilderExtensions
 
     /// <summary>Keeps state of the storage <paramref name="name"/> in memory: gone with the process.</summary>
     public static ISiloBuilder AddMemoryGrainStorage(this ISiloBuilder builder, string name) =>
-        builder.ConfigureServices(services => services.AddGrainStorage(name, (_, _) => new MemoryGrainStorage()));
+        builder.ConfigureServices(services => services.AddGrainStorage(name, (_, _) => new VersionedGrainStorage(new MemoryStateStore(), GrainStorage.DefaultName, deleteOnClear: false)));
 }
 
 /// <summary>Grain state in a database.</summary>
@@ -32,7 +33,8 @@ public static class AdoNetGrainStorageSiloBuilderExtensions
         builder.ConfigureServices(services =>
         {
             configureOptions?.Invoke(services.AddOptions<AdoNetGrainStorageOptions>(name));
-            services.AddGrainStorage(name, AdoNetGrainStorage.Create);
+            services.TryAddSingleton<SqliteDatabases>();
+            services.AddGrainStorage(name, AdoNet.CreateStorage);
         });
 }
 
