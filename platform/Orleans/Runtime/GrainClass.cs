@@ -109,7 +109,7 @@ internal sealed class GrainClass
         var method = type.GetMethod(attribute.CallbackMethodName, BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance, [typeof(IInvokable)]);
         if (method?.ReturnType != typeof(bool))
             throw new OrleansConfigurationException($"{type}: [MayInterleave] names {attribute.CallbackMethodName}, which must be a method bool {attribute.CallbackMethodName}(IInvokable)");
-        if (!method.IsStatic) return (instance, request) => (bool)method.Invoke(instance, [request])!;
+        if (!method.IsStatic) return (instance, request) => (bool)method.Invoke(instance, BindingFlags.DoNotWrapExceptions, null, [request], null)!;
         var predicate = method.CreateDelegate<Func<IInvokable, bool>>();
         return (_, request) => predicate(request);
     }

@@ -63,7 +63,8 @@ internal static class DeepCopier
         || (type.IsGenericType && ImmutableOfImmutable.Contains(type.GetGenericTypeDefinition()) && Array.TrueForAll(type.GetGenericArguments(), IsImmutable)));
 
     public static Copier For(Type type) => Copiers.GetOrAdd(type, static type =>
-        (Copier)typeof(Copier<>).MakeGenericType(type).GetProperty(nameof(Copier<int>.Instance), BindingFlags.Static | BindingFlags.Public)!.GetValue(null)!);
+        (Copier)typeof(Copier<>).MakeGenericType(type).GetProperty(nameof(Copier<int>.Instance), BindingFlags.Static | BindingFlags.Public)!
+            .GetValue(null, BindingFlags.DoNotWrapExceptions, null, null, null)!);
 }
 
 /// <summary>What was copied so far: a thing that is reached twice is copied once, and cycles end.</summary>

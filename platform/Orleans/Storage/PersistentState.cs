@@ -66,7 +66,8 @@ namespace Orleans.Runtime
         /// <summary>How a grain class's constructor gets one of its stored states.</summary>
         public Func<Activation, List<IActivationState>, object?> StateFactory(Type state, Type grainClass, PersistentStateAttribute named) =>
             (Func<Activation, List<IActivationState>, object?>)new Func<Type, PersistentStateAttribute, Func<Activation, List<IActivationState>, object?>>(StateFactory<object>)
-                .Method.GetGenericMethodDefinition().MakeGenericMethod(state).Invoke(this, [grainClass, named])!;
+                .Method.GetGenericMethodDefinition().MakeGenericMethod(state)
+                .Invoke(this, System.Reflection.BindingFlags.DoNotWrapExceptions, null, [grainClass, named], null)!;
 
         private Func<Activation, List<IActivationState>, object?> StateFactory<T>(Type grainClass, PersistentStateAttribute named)
         {
