@@ -22,12 +22,16 @@ internal static class GoText
         return exponentAt < 0 ? shortest : Expand(shortest, exponentAt);
     }
 
-    /// <summary>fmt's %g (and %v) of a float: like <see cref="Float"/>, but with an exponent below 1e-4 and from 1e6.</summary>
-    public static string FloatG(double value)
+    /// <summary>fmt's %g (and %v) of a float: like <see cref="Float(double)"/>, but with an exponent below 1e-4 and from 1e6.</summary>
+    public static string FloatG(double value) => Float(value, 1e-4, 1e6);
+
+    /// <summary>A float as Prometheus' HTTP API writes it: with an exponent below 1e-6 and from 1e21.</summary>
+    public static string FloatJson(double value) => Float(value, 1e-6, 1e21);
+
+    private static string Float(double value, double plainFrom, double plainBelow)
     {
-        if (value == 0 || !double.IsFinite(value)) return Float(value);
         var magnitude = Math.Abs(value);
-        if (magnitude is >= 1e-4 and < 1e6) return Float(value);
+        if (value == 0 || !double.IsFinite(value) || (magnitude >= plainFrom && magnitude < plainBelow)) return Float(value);
         var digits = value.ToString("E16", CultureInfo.InvariantCulture);
         var r = value.ToString("R", CultureInfo.InvariantCulture);
         var at = r.IndexOf('E', StringComparison.Ordinal);

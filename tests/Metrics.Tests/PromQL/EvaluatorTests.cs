@@ -1,0 +1,136 @@
+using Vigil.Metrics.PromQL;
+using Vigil.Metrics.Series;
+using Xunit;
+
+namespace Vigil.Metrics.Tests.PromQL;
+
+public sealed class EvaluatorTests
+{
+    private static readonly LabelSet Foo = LabelSet.Of(LabelSet.NameLabel, "foo");
+
+    [Theory]
+    [InlineData("foo", 700_000, 1_000_000, false)]
+    [InlineData("foo[10m]", 400_000, 1_000_000, false)]
+    [InlineData("foo offset 1m", 640_000, 940_000, false)]
+    [InlineData("foo @ 60", -240_000, 60_000, true)]
+    [InlineData("foo @ end() offset 1m", 700_000 + 240_000, 1_240_000, true)]
+    [InlineData("rate(foo[5m] @ start())", 700_000, 1_000_000, false)]
+    [InlineData("max_over_time(foo[1h:1m] offset 10m)", 1_000_000 - 600_000 - 3_600_000 - 300_000, 400_000, false)]
+    [InlineData("sum(max_over_time(rate(foo[5m])[1h:1m] @ 100))", 100_000 - 3_600_000 - 300_000, 100_000, false)]
+    public void Collect_OfSelector_AsksForItsWholeWindow(string text, long from, long to, bool newestOnly)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out _));
+        // A range query where @ is used, an instant one otherwise.
+        var grid = text.Contains('@') ? new StepGrid(1_000_000, 1_000, 301) : new StepGrid(1_000_000, 1, 1);
+        var (_, range) = Assert.Single(SelectorCollector.Collect(expr, grid, new EvaluationOptions()));
+        Assert.Equal((from, to), (range.FromMs, range.ToMs));
+        Assert.Equal(newestOnly || text is "foo" or "foo offset 1m", range.NewestOnly);
+    }
+
+    [Fact]
+    public void Evaluate_AtSampleLimit_SucceedsAndBeyondFails()
+    {
+        var options = new EvaluationOptions { Limits = new EvaluationLimits(MaxSamples: 10) };
+        Assert.Equal(10, Assert.IsType<VectorValue>(Run("count_over_time(foo[10s])", 10, options).Value).Elements[0].Value);
+        var failure = Assert.Throws<EvaluationException>(() => Run("count_over_time(foo[11s])", 11, options));
+        Assert.Equal("query processing would load too many samples into memory in query execution", failure.Message);
+    }
+
+    [Fact]
+    public void Evaluate_AtSubqueryStepLimit_SucceedsAndBeyondFails()
+    {
+        var options = new EvaluationOptions { Limits = new EvaluationLimits(MaxSteps: 10) };
+        Run("count_over_time(vector(1)[10s:1s])", 1, options);
+        Assert.Throws<EvaluationException>(() => Run("count_over_time(vector(1)[11s:1s])", 1, options));
+    }
+
+    [Fact]
+    public void Evaluate_Cancelled_Stops()
+    {
+        Assert.True(PromQlParser.TryParse("1 + 1", out var expr, out _));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            Evaluator.Instant("1 + 1", expr, 0, new PrefetchedSeries(), new EvaluationOptions(), new CancellationToken(true)));
+    }
+
+    [Fact]
+    public void Evaluate_OfRangeVector_YieldsTheWindowsSamples()
+    {
+        var matrix = Assert.IsType<MatrixValue>(Run("foo[3s]", 10, new EvaluationOptions()).Value);
+        Assert.Equal([8_000, 9_000, 10_000], Assert.Single(matrix.Series).Times.ToArray());
+    }
+
+    [Fact]
+    public void Evaluate_OfRateOverGauge_Remarks()
+    {
+        var result = Run("1 + rate(foo[5s])", 10, new EvaluationOptions());
+        Assert.Equal(["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"foo\" (1:10)"], result.Infos);
+        Assert.Empty(result.Warnings);
+    }
+
+    [Theory]
+    [InlineData(0, "0", "0")]
+    [InlineData(-0.0, "-0", "-0")]
+    [InlineData(1, "1", "1")]
+    [InlineData(0.1, "0.1", "0.1")]
+    [InlineData(1e21, "1000000000000000000000", "1e+21")]
+    [InlineData(123456789012345680000d, "123456789012345680000", "123456789012345680000")]
+    [InlineData(1e-7, "0.0000001", "1e-07")]
+    [InlineData(0.000001, "0.000001", "0.000001")]
+    [InlineData(-1.5e300, null, "-1.5e+300")]
+    [InlineData(double.NaN, "NaN", "NaN")]
+    [InlineData(double.PositiveInfinity, "+Inf", "+Inf")]
+    [InlineData(double.NegativeInfinity, "-Inf", "-Inf")]
+    [InlineData(5e-324, null, "5e-324")]
+    [InlineData(1435781451.781, "1435781451.781", "1435781451.781")]
+    public void Float_AsText_IsThatOfGo(double value, string? plain, string json)
+    {
+        if (plain is not null) Assert.Equal(plain, GoText.Float(value));
+        Assert.Equal(json, GoText.FloatJson(value));
+        Assert.True(NumberText.TryParse(GoText.Float(value), out var read));
+        Assert.Equal(value, read);
+    }
+
+    [Theory]
+    [InlineData("a.*", "abc", true)]
+    [InlineData("a.*", "xabc", false)]
+    [InlineData("a|b", "b", true)]
+    [InlineData("a|b", "ab", false)]
+    [InlineData("(?i)ABC", "abc", true)]
+    [InlineData("a.b", "a\nb", true)]
+    [InlineData(@"\d+", "12", true)]
+    [InlineData(@"\d+", "١٢", false)]
+    [InlineData("[[:alpha:]]+", "abc", true)]
+    [InlineData("[[:alpha:]-]+", "a-b", true)]
+    [InlineData("[a[b]+", "a[b", true)]
+    [InlineData(@"\Qa.b\E.", "a.bc", true)]
+    [InlineData(@"\pL+", "é", true)]
+    [InlineData(@"\x{e9}", "é", true)]
+    [InlineData("(?P<x>a)b", "ab", true)]
+    [InlineData("a$", "a", true)]
+    [InlineData("", "", true)]
+    [InlineData("", "a", false)]
+    public void Regex_InRe2Syntax_MatchesWholeValue(string pattern, string value, bool matches) =>
+        Assert.Equal(matches, Re2.Compile(pattern).IsMatch(value));
+
+    [Theory]
+    [InlineData("(")]
+    [InlineData("a)(b")]
+    [InlineData("[a")]
+    [InlineData(@"(a)\1")]
+    [InlineData("(?=a)")]
+    [InlineData("a\\")]
+    public void Regex_NotInRe2Syntax_IsRefused(string pattern) => Assert.Throws<FormatException>(() => Re2.Compile(pattern));
+
+    /// <summary>foo has a sample each second, whose value is the second.</summary>
+    private static QueryResult Run(string text, int seconds, EvaluationOptions options)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out var error), error?.ToString());
+        var source = new PrefetchedSeries();
+        foreach (var (selector, range) in SelectorCollector.Collect(expr, new StepGrid(seconds * 1000, 1, 1), options))
+        {
+            var times = Enumerable.Range(0, 1000).Select(i => i * 1000L).Where(t => t > range.FromMs && t <= range.ToMs).ToArray();
+            source.Add(selector, [new SeriesSamples(Foo, times, times.Select(t => t / 1000d).ToArray())]);
+        }
+        return Evaluator.Instant(text, expr, seconds * 1000, source, options);
+    }
+}
