@@ -32,6 +32,7 @@ internal static class MetricsServices
         app.MapGrpcService<IngestApi>();
         app.MapGrpcService<OtlpApi>();
         app.MapGrpcService<QueryApi>();
+        PrometheusApi.Map(app);
         return app;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Vigil.Metrics.PromQL;
 
 namespace Vigil.Metrics.Series;
 
@@ -24,6 +25,9 @@ internal enum MatchKind
 /// </summary>
 internal sealed class LabelMatcher : IEquatable<LabelMatcher>
 {
+    /// <summary>The longest regular expression taken, in UTF-16 units.</summary>
+    public const int MaxPatternLength = 4_096;
+
     private readonly Regex? regex;
 
     private LabelMatcher(string name, MatchKind kind, string value, Regex? regex)
@@ -53,15 +57,20 @@ internal sealed class LabelMatcher : IEquatable<LabelMatcher>
         Regex? regex = null;
         if (kind is MatchKind.Regex or MatchKind.NotRegex)
         {
-            try
-            {
-                // RE2 has no backtracking either: what it accepts and this refuses are rarities such as \pN classes by script.
-                regex = new Regex($"^(?s:{value})\\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
-            }
-            catch (Exception e) when (e is ArgumentException or NotSupportedException)
+            if (value.Length > MaxPatternLength)
             {
                 matcher = null;
-                error = $"the regular expression \"{value}\" is refused: {e.Message}";
+                error = $"regular expression is longer than {MaxPatternLength} characters";
+                return false;
+            }
+            try
+            {
+                regex = Re2.Compile(value);
+            }
+            catch (FormatException e)
+            {
+                matcher = null;
+                error = e.Message;
                 return false;
             }
         }

@@ -191,7 +191,7 @@ public sealed class PolicyExpressionTests
         # The reset of b at 5m is no fall.
         eval instant at 10m sum by (node) (rate(requests_total[10m]) * on (pod) group_left (node) pod_info)
           {node="n1"} 1
-          {node="n2"} 0.9
+          {node="n2"} 0.8888888888888888
 
         eval instant at 10m topk(1, rate(requests_total[10m]))
           {pod="a"} 1

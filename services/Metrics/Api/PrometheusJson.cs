@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Vigil.Metrics.PromQL;
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.Api;
+
+/// <summary>Writes answers of the Prometheus API: {"status":"success","data":...}, numbers in the forms that its clients read.</summary>
+internal static class PrometheusJson
+{
+    // Answers are JSON documents, never parts of HTML pages: text stays legible.
+    public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    /// <summary>Sends a whole answer.</summary>
+    public static async Task WriteAsync(HttpContext context, Action<Utf8JsonWriter> data, IReadOnlyList<string> warnings, IReadOnlyList<string> infos)
+    {
+        context.Response.ContentType = "application/json";
+        await using var json = new Utf8JsonWriter(context.Response.BodyWriter, Options);
+        json.WriteStartObject();
+        json.WriteString("status", "success");
+        json.WritePropertyName("data");
+        data(json);
+        WriteRemarks(json, "warnings", warnings);
+        WriteRemarks(json, "infos", infos);
+        json.WriteEndObject();
+    }
+
+    public static void WriteValue(Utf8JsonWriter json, QueryValue value)
+    {
+        json.WriteStartObject();
+        switch (value)
+        {
+            case ScalarValue scalar:
+                json.WriteString("resultType", "scalar");
+                json.WritePropertyName("result");
+                WritePoint(json, scalar.TimeMs, GoText.FloatJson(scalar.Value));
+                break;
+            case TextValue text:
+                json.WriteString("resultType", "string");
+                json.WritePropertyName("result");
+                WritePoint(json, text.TimeMs, text.Text);
+                break;
+            case VectorValue vector:
+                json.WriteString("resultType", "vector");
+                json.WriteStartArray("result");
+                foreach (var (labels, sample) in vector.Elements)
+                {
+                    json.WriteStartObject();
+                    json.WritePropertyName("metric");
+                    WriteLabels(json, labels);
+                    json.WritePropertyName("value");
+                    WritePoint(json, vector.TimeMs, GoText.FloatJson(sample));
+                    json.WriteEndObject();
+                }
+                json.WriteEndArray();
+                break;
+            case MatrixValue matrix:
+                json.WriteString("resultType", "matrix");
+                json.WriteStartArray("result");
+                foreach (var series in matrix.Series) WriteSeries(json, series);
+                json.WriteEndArray();
+                break;
+        }
+        json.WriteEndObject();
+    }
+
+    public static void WriteLabels(Utf8JsonWriter json, LabelSet labels)
+    {
+        json.WriteStartObject();
+        var pairs = labels.Pairs;
+        for (var i = 0; i < pairs.Length; i += 2) json.WriteString(pairs[i], pairs[i + 1]);
+        json.WriteEndObject();
+    }
+
+    public static void WriteTexts(Utf8JsonWriter json, IEnumerable<string> texts)
+    {
+        json.WriteStartArray();
+        foreach (var text in texts) json.WriteStringValue(text);
+        json.WriteEndArray();
+    }
+
+    private static void WriteSeries(Utf8JsonWriter json, SeriesSamples series)
+    {
+        json.WriteStartObject();
+        json.WritePropertyName("metric");
+        WriteLabels(json, series.Labels);
+        json.WriteStartArray("values");
+        var times = series.Times.Span;
+        var values = series.Values.Span;
+        for (var i = 0; i < times.Length; i++) WritePoint(json, times[i], GoText.FloatJson(values[i]));
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WritePoint(Utf8JsonWriter json, long timeMs, string value)
+    {
+        json.WriteStartArray();
+        // Seconds, with the milliseconds there are and no rounding.
+        Span<char> text = stackalloc char[32];
+        var sign = timeMs < 0 ? "-" : "";
+        var (seconds, rest) = (Math.Abs(timeMs) / 1000, Math.Abs(timeMs) % 1000);
+        var fits = rest == 0
+            ? text.TryWrite(CultureInfo.InvariantCulture, $"{sign}{seconds}", out var written)
+            : text.TryWrite(CultureInfo.InvariantCulture, $"{sign}{seconds}.{rest:000}", out written);
+        System.Diagnostics.Debug.Assert(fits, "a long has at most 20 characters");
+        json.WriteRawValue(text[..written], skipInputValidation: true);
+        json.WriteStringValue(value);
+        json.WriteEndArray();
+    }
+
+    private static void WriteRemarks(Utf8JsonWriter json, string name, IReadOnlyList<string> remarks)
+    {
+        if (remarks.Count == 0) return;
+        json.WritePropertyName(name);
+        WriteTexts(json, remarks);
+    }
+}
