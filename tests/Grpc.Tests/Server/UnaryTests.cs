@@ -211,13 +211,13 @@ public sealed class UnaryTests
     }
 
     [Fact]
-    public async Task Call_WithGet_MethodNotAllowed()
+    public async Task Call_WithGet_NotFound()
     {
         await using var host = await ProbeHost.StartAsync();
         var request = WireClient.Request(host.Wire.Address, WireClient.Unary, new ByteArrayContent([]));
         request.Method = HttpMethod.Get;
         request.Content = null;
-        Assert.Equal(HttpStatusCode.MethodNotAllowed, (await host.Wire.SendAsync(request).DefaultTimeout()).HttpStatus);
+        Assert.Equal(HttpStatusCode.NotFound, (await host.Wire.SendAsync(request).DefaultTimeout()).HttpStatus);
     }
 
     [Fact]
