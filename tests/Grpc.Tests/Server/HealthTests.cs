@@ -79,7 +79,7 @@ public sealed class HealthTests
         var next = Wire.ReadFrameAsync(body);
         await PublishAsync(host);
         Assert.False(next.IsCompleted);
-        call.Cancel();
+        await call.CancelAsync().DefaultTimeout();
         await Assert.ThrowsAnyAsync<Exception>(() => next).DefaultTimeout();
     }
 

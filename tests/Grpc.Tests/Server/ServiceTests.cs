@@ -135,7 +135,7 @@ public sealed class ServiceTests
     [Fact]
     public async Task Interceptor_ThrowsStatus_HandlerNotCalled()
     {
-        await using var host = await ProbeHost.StartAsync(o => o.Interceptors.Add<RefusingInterceptor>());
+        await using var host = await ProbeHost.StartAsync(o => o.Interceptors.Add<RefusingInterceptor>(false));
         host.Script.Unary = (_, _) => throw new InvalidOperationException("called");
         Assert.Equal((int)StatusCode.PermissionDenied, (await host.Wire.CallAsync(WireClient.Unary, new Note()).DefaultTimeout()).Status);
     }
@@ -198,14 +198,8 @@ public sealed class ServiceTests
         public override Task<Note> Unary(Note request, ServerCallContext context) => Task.FromResult(request);
     }
 
-    public sealed class RefusingInterceptor : Interceptor
+    public sealed class RefusingInterceptor(bool pass) : Interceptor
     {
-        private readonly bool pass;
-
-        public RefusingInterceptor() { }
-
-        public RefusingInterceptor(bool pass) => this.pass = pass;
-
         public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
         {
             context.UserState["left"] = "here";

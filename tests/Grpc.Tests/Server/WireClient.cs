@@ -156,8 +156,19 @@ public sealed class OpenCall : IDisposable
 
     public void Complete() => content.Done.TrySetResult();
 
-    /// <summary>Resets the stream.</summary>
-    public void Cancel() => cancellation.Cancel();
+    /// <summary>Resets the stream, whether or not the response has begun.</summary>
+    public async Task CancelAsync()
+    {
+        await cancellation.CancelAsync();
+        try
+        {
+            (await Response).Dispose();
+        }
+        catch (OperationCanceledException)
+        {
+            // No response had begun: the token alone reset the stream.
+        }
+    }
 
     public async Task<WireResponse> ReadToEndAsync() => await WireClient.ReadAsync(await Response);
 
@@ -176,11 +187,14 @@ public sealed class OpenCall : IDisposable
 
         public Task<Stream> Stream => stream.Task;
 
-        protected override async Task SerializeToStreamAsync(Stream target, TransportContext? context)
+        protected override Task SerializeToStreamAsync(Stream target, TransportContext? context) => SerializeToStreamAsync(target, context, CancellationToken.None);
+
+        // The stream is reset only once this has ended: it must heed its token.
+        protected override async Task SerializeToStreamAsync(Stream target, TransportContext? context, CancellationToken cancellationToken)
         {
-            await target.FlushAsync();
+            await target.FlushAsync(cancellationToken);
             stream.TrySetResult(target);
-            await Done.Task;
+            await Done.Task.WaitAsync(cancellationToken);
         }
 
         protected override bool TryComputeLength(out long length)

@@ -29,7 +29,17 @@ internal sealed class ResponseStream<T>(ServerCall call, Action<T, Serialization
             if (writing) return Task.FromException(new InvalidOperationException("Can't write the message because the previous write is in progress."));
             writing = true;
         }
-        var write = call.WriteAsync(message, serializer, cancellationToken);
+        ValueTask write;
+        try
+        {
+            write = call.WriteAsync(message, serializer, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            // Too large, not serializable, or too late: nothing was written, and the stream can go on.
+            writing = false;
+            return Task.FromException(exception);
+        }
         if (!write.IsCompletedSuccessfully) return AwaitAsync(write);
         write.GetAwaiter().GetResult();
         writing = false;
