@@ -27,7 +27,7 @@ public sealed class AuthOptions : IValidatedOptions
     /// <inheritdoc />
     public IEnumerable<OptionFault> Validate()
     {
-        if (TokenHashes.Values.All(h => h.Count == 0))
+        if (TokenHashes.Values.All(h => h.All(string.IsNullOrWhiteSpace)))
         {
             yield return new(nameof(TokenHashes), null,
                 "at least one hash, or nobody could call this service. Start it through the AppHost, which makes tokens, or make one: " +
@@ -39,6 +39,8 @@ public sealed class AuthOptions : IValidatedOptions
                 yield return new($"{nameof(TokenHashes)}.{scope}", scope, "ingest, read, operate or admin as the scope");
             for (var i = 0; i < hashes.Count; i++)
             {
+                // Unset by an empty variable.
+                if (string.IsNullOrWhiteSpace(hashes[i])) continue;
                 // The value is not shown: somebody may have put the token itself there.
                 if (!TokenTable.TryReadHash(hashes[i], out _, out _))
                     yield return new($"{nameof(TokenHashes)}.{scope}.{i}", $"{hashes[i].Length} characters", "64 hex digits, the SHA-256 of a token, with an optional name and = before them");

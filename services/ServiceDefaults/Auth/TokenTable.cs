@@ -17,6 +17,7 @@ internal sealed class TokenTable
         [
             .. from pair in options.TokenHashes
                from text in pair.Value
+               where !string.IsNullOrWhiteSpace(text)
                let entry = Read(pair.Key, text)
                select entry,
         ];

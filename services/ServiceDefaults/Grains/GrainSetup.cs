@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
@@ -87,9 +88,10 @@ public static class GrainSetup
 
     private static (int Silo, int Gateway) Ports(IConfiguration configuration, ServiceIdentity identity)
     {
-        var options = configuration.GetValidated<GrainOptions>(GrainOptions.Section);
-        var grpc = configuration.GetValidated<EndpointOptions>(EndpointOptions.Section).GrpcPort ?? identity.GrpcPort;
-        return (options.SiloPort ?? Near(grpc, 20_000), options.GatewayPort ?? Near(grpc, 30_000));
+        // Read as they are: a bad value is reported at start, with all others.
+        int? Port(string key) => int.TryParse(configuration[key], CultureInfo.InvariantCulture, out var port) && port is >= 0 and <= 65535 ? port : null;
+        var grpc = Port($"{EndpointOptions.Section}:{nameof(EndpointOptions.GrpcPort)}") ?? identity.GrpcPort;
+        return (Port($"{GrainOptions.Section}:{nameof(GrainOptions.SiloPort)}") ?? Near(grpc, 20_000), Port($"{GrainOptions.Section}:{nameof(GrainOptions.GatewayPort)}") ?? Near(grpc, 30_000));
     }
 
     // A service on any free port (in tests) has its silo on any free port.

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Vigil.ServiceDefaults;
 
@@ -55,13 +57,29 @@ public sealed class TlsOptions
     /// <summary>PEM file with the authorities of client certificates. When set, every client must show one.</summary>
     public string? ClientCaPath { get; set; }
 
+    private string? Unreadable(string name, string path)
+    {
+        try
+        {
+            if (name == nameof(CertificatePath)) X509Certificate2.CreateFromPemFile(path, KeyPath).Dispose();
+            else if (name == nameof(ClientCaPath)) new X509Certificate2Collection().ImportFromPemFile(path);
+            return null;
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            return name == nameof(CertificatePath) ? $"a PEM certificate with its key in it or in KeyPath ({e.Message})" : $"PEM certificates ({e.Message})";
+        }
+    }
+
     internal IEnumerable<OptionFault> Validate()
     {
         if (CertificatePath is null && (KeyPath ?? ClientCaPath) is not null)
             yield return new(nameof(CertificatePath), null, "a PEM file, when KeyPath or ClientCaPath is set");
         foreach (var (name, path) in new[] { (nameof(CertificatePath), CertificatePath), (nameof(KeyPath), KeyPath), (nameof(ClientCaPath), ClientCaPath) })
         {
-            if (path is not null && !File.Exists(path)) yield return new(name, path, "a file that exists and can be read");
+            if (path is null) continue;
+            if (!File.Exists(path)) yield return new(name, path, "a file that exists and can be read");
+            else if (Unreadable(name, path) is { } why) yield return new(name, path, why);
         }
     }
 }

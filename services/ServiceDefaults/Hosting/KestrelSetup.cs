@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -17,9 +18,24 @@ internal static class KestrelSetup
     public static void AddListeners(this WebApplicationBuilder builder, ServiceIdentity identity)
     {
         builder.Services.AddValidatedOptions<EndpointOptions>(EndpointOptions.Section);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = builder.Configuration.GetValidated<EndpointOptions>(EndpointOptions.Section).ShutdownTimeout);
+        // The host asks for this before the options are checked; a bad value is reported there, not here.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout =
+            TimeSpan.TryParse(builder.Configuration[$"{EndpointOptions.Section}:{nameof(EndpointOptions.ShutdownTimeout)}"], CultureInfo.InvariantCulture, out var timeout) && timeout >= TimeSpan.Zero
+                ? timeout
+                : new EndpointOptions().ShutdownTimeout);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<EndpointOptions>>((kestrel, endpoints) => Configure(kestrel, endpoints.Value, identity));
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<EndpointOptions>>((kestrel, endpoints) =>
+        {
+            try
+            {
+                Configure(kestrel, endpoints.Value, identity);
+            }
+            catch (OptionsValidationException)
+            {
+                // The server is made while the host is built, where a throw would be a crash. The options are checked again at start, before
+                // anything listens, and the fault is told there.
+            }
+        });
     }
 
     private static void Configure(KestrelServerOptions kestrel, EndpointOptions endpoints, ServiceIdentity identity)
@@ -56,19 +72,11 @@ internal static class KestrelSetup
     {
         if (options.CertificatePath is null) return null;
         var https = new HttpsConnectionAdapterOptions();
-        try
-        {
-            https.ServerCertificate = X509Certificate2.CreateFromPemFile(options.CertificatePath, options.KeyPath);
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPemFile(options.CertificatePath);
-            chain.RemoveAt(0);
-            https.ServerCertificateChain = chain;
-        }
-        catch (CryptographicException e)
-        {
-            throw new OptionsValidationException(EndpointOptions.Section, typeof(EndpointOptions),
-                [OptionBinding.Message("Listen:Tls:CertificatePath", options.CertificatePath, $"a PEM certificate with its key in it or in Listen:Tls:KeyPath ({e.Message})")]);
-        }
+        https.ServerCertificate = X509Certificate2.CreateFromPemFile(options.CertificatePath, options.KeyPath);
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPemFile(options.CertificatePath);
+        chain.RemoveAt(0);
+        https.ServerCertificateChain = chain;
         if (options.ClientCaPath is not null)
         {
             var authorities = new X509Certificate2Collection();
