@@ -53,6 +53,7 @@ public static class ServiceDefaultsExtensions
     /// <summary>Puts the token check before all endpoints and maps /live, /ready, /health, /metrics, grpc health and reflection.</summary>
     public static WebApplication MapServiceDefaults(this WebApplication app)
     {
+        app.UseMiddleware<TraceMiddleware>();
         app.UseMiddleware<HttpErrorMiddleware>();
         app.UseMiddleware<TokenMiddleware>();
         app.MapHealth();

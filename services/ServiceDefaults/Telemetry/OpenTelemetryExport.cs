@@ -95,7 +95,7 @@ internal sealed class OpenTelemetryExport(ServiceIdentity identity, IConfigurati
         public override void OnEnd(Activity data)
         {
             if (data.Source.Name == "Microsoft.AspNetCore" && data.Status != ActivityStatusCode.Error
-                && (data.GetTagItem("url.path") ?? data.GetTagItem("http.route")) is "/live" or "/ready" or "/health" or "/metrics" or "/grpc.health.v1.Health/Check")
+                && data.GetTagItem("url.path") is "/live" or "/ready" or "/health" or "/metrics" or "/grpc.health.v1.Health/Check")
             {
                 data.ActivityTraceFlags &= ~ActivityTraceFlags.Recorded;
             }
