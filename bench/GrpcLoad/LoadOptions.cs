@@ -1,0 +1,58 @@
+using System.Globalization;
+
+namespace Vigil.GrpcLoad;
+
+/// <summary>What a run does. The defaults take about ten seconds.</summary>
+public sealed record LoadOptions
+{
+    public const string Usage = """
+        Measures gRPC (our server and our client) against a bare Kestrel HTTP/2 endpoint with a plain HttpClient, in one process.
+
+          --rounds N        rounds, each measuring everything in turn (default 5)
+          --seconds S       seconds per measurement (default 0.4)
+          --warmup S        seconds per measurement before the first round (default 0.8)
+          --concurrent N    unary calls at a time (default 64)
+          --payload N       bytes of payload of a unary call (default 32)
+          --chunk N         bytes of payload of a streamed message (default 65536)
+          --ratio R         fail below this share of the bare endpoint (default 0.9; 0 reports only)
+          --guard N         fail above this many bytes allocated per unary call, client and server together (default 6000)
+          --only A|B        measure only 'unary' or 'stream'
+        """;
+
+    public int Rounds { get; private init; } = 5;
+    public double Seconds { get; private init; } = 0.4;
+    public double Warmup { get; private init; } = 0.8;
+    public int Concurrent { get; private init; } = 64;
+    public int Payload { get; private init; } = 32;
+    public int Chunk { get; private init; } = 64 * 1024;
+    public double Ratio { get; private init; } = 0.9;
+    public long Guard { get; private init; } = 6000;
+    public string? Only { get; private init; }
+
+    /// <exception cref="FormatException">An option is unknown, or its value is not a number above zero.</exception>
+    public static LoadOptions Parse(string[] args)
+    {
+        var options = new LoadOptions();
+        for (var i = 0; i < args.Length; i += 2)
+        {
+            var value = i + 1 < args.Length ? args[i + 1] : throw new FormatException($"{args[i]} needs a value");
+            options = args[i] switch
+            {
+                "--rounds" => options with { Rounds = (int)Number(value) },
+                "--seconds" => options with { Seconds = Number(value) },
+                "--warmup" => options with { Warmup = Number(value) },
+                "--concurrent" => options with { Concurrent = (int)Number(value) },
+                "--payload" => options with { Payload = (int)Number(value) },
+                "--chunk" => options with { Chunk = (int)Number(value) },
+                "--ratio" => options with { Ratio = Number(value, least: 0) },
+                "--guard" => options with { Guard = (long)Number(value) },
+                "--only" when value is "unary" or "stream" => options with { Only = value },
+                _ => throw new FormatException($"unknown option: {args[i]} {value}"),
+            };
+
+            double Number(string text, double least = 0.01) =>
+                double.TryParse(text, CultureInfo.InvariantCulture, out var number) && number >= least ? number : throw new FormatException($"{args[i]} {text}: not a number above zero");
+        }
+        return options;
+    }
+}

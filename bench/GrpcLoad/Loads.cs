@@ -1,0 +1,85 @@
+using System.Net;
+using Google.Protobuf;
+using Grpc.Net.Client;
+
+namespace Vigil.GrpcLoad;
+
+/// <summary>The four loads: unary and stream, bare and gRPC.</summary>
+public sealed class Loads(Uri bare, Uri grpc, LoadOptions options) : IDisposable
+{
+    private readonly HttpClient http = new(new SocketsHttpHandler { EnableMultipleHttp2Connections = true, UseProxy = false })
+    {
+        BaseAddress = bare,
+        DefaultRequestVersion = HttpVersion.Version20,
+        DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+    };
+
+    private readonly GrpcChannel channel = GrpcChannel.ForAddress(grpc);
+    private readonly byte[] payload = new byte[options.Payload];
+    private readonly byte[] chunk = new byte[options.Chunk];
+
+    public Task<Sample> BareUnaryAsync(double seconds) => Measure.RunAsync(options.Concurrent, seconds, async _ =>
+    {
+        using var content = new ByteArrayContent(payload);
+        using var response = await http.PostAsync("/", content);
+        var body = await response.Content.ReadAsByteArrayAsync();
+        return body.Length == payload.Length ? 1 : throw new InvalidOperationException("the bare endpoint lost bytes");
+    });
+
+    public Task<Sample> GrpcUnaryAsync(double seconds)
+    {
+        var client = new Load.LoadClient(channel);
+        var request = new Chunk { Data = ByteString.CopyFrom(payload) };
+        return Measure.RunAsync(options.Concurrent, seconds, async _ =>
+        {
+            var response = await client.EchoAsync(request);
+            return response.Data.Length == payload.Length ? 1 : throw new InvalidOperationException("gRPC lost bytes");
+        });
+    }
+
+    /// <summary>One body as long as the measurement; a unit is a byte.</summary>
+    public Task<Sample> BareStreamAsync(double seconds) => Measure.RunAsync(1, seconds, async timeIsLeft =>
+    {
+        using var content = new ChunkContent(chunk, timeIsLeft);
+        using var response = await http.PostAsync("/upload", content);
+        return long.Parse(await response.Content.ReadAsStringAsync(), System.Globalization.CultureInfo.InvariantCulture);
+    });
+
+    public Task<Sample> GrpcStreamAsync(double seconds)
+    {
+        var client = new Load.LoadClient(channel);
+        return Measure.RunAsync(1, seconds, async timeIsLeft =>
+        {
+            using var call = client.Upload();
+            var message = new Chunk { Data = UnsafeByteOperations.UnsafeWrap(chunk) };
+            while (timeIsLeft()) await call.RequestStream.WriteAsync(message);
+            await call.RequestStream.CompleteAsync();
+            return (await call.ResponseAsync).Bytes;
+        });
+    }
+
+    public void Dispose()
+    {
+        http.Dispose();
+        channel.Dispose();
+    }
+
+    private sealed class ChunkContent(byte[] chunk, Func<bool> timeIsLeft) : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            while (timeIsLeft())
+            {
+                await stream.WriteAsync(chunk);
+                // As a stream of messages: each chunk leaves when it is written.
+                await stream.FlushAsync();
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+}
