@@ -9,24 +9,24 @@ public sealed record LoadOptions
         Measures gRPC (our server and our client) against a bare Kestrel HTTP/2 endpoint with a plain HttpClient, in one process.
 
           --rounds N        rounds, each measuring everything in turn (default 5)
-          --seconds S       seconds per measurement (default 0.4)
-          --warmup S        seconds per measurement before the first round (default 0.8)
+          --seconds S       seconds per measurement (default 0.3)
+          --warmup S        seconds per measurement before the first round (default 1.5)
           --concurrent N    unary calls at a time (default 64)
           --payload N       bytes of payload of a unary call (default 32)
           --chunk N         bytes of payload of a streamed message (default 65536)
           --ratio R         fail below this share of the bare endpoint (default 0.9; 0 reports only)
-          --guard N         fail above this many bytes allocated per unary call, client and server together (default 6000)
+          --guard N         fail above this many bytes allocated per unary call, client and server together (default 7000)
           --only A|B        measure only 'unary' or 'stream'
         """;
 
     public int Rounds { get; private init; } = 5;
-    public double Seconds { get; private init; } = 0.4;
-    public double Warmup { get; private init; } = 0.8;
+    public double Seconds { get; private init; } = 0.3;
+    public double Warmup { get; private init; } = 1.5;
     public int Concurrent { get; private init; } = 64;
     public int Payload { get; private init; } = 32;
     public int Chunk { get; private init; } = 64 * 1024;
     public double Ratio { get; private init; } = 0.9;
-    public long Guard { get; private init; } = 6000;
+    public long Guard { get; private init; } = 7000;
     public string? Only { get; private init; }
 
     /// <exception cref="FormatException">An option is unknown, or its value is not a number above zero.</exception>

@@ -1,7 +1,7 @@
 namespace Vigil.GrpcLoad;
 
-/// <summary>One measurement: work done per second, and bytes allocated per unit of work by everything in this process.</summary>
-public readonly record struct Sample(double PerSecond, double AllocatedPerUnit);
+/// <summary>One measurement: work done per second, and what a unit of it took of this process: bytes allocated, seconds of processor time.</summary>
+public readonly record struct Sample(double PerSecond, double AllocatedPerUnit, double CpuPerUnit);
 
 public static class Measure
 {
@@ -12,10 +12,11 @@ public static class Measure
         var start = clock.GetTimestamp();
         var end = start + (long)(seconds * clock.TimestampFrequency);
         var before = GC.GetTotalAllocatedBytes();
+        var cpuBefore = Environment.CpuUsage.TotalTime;
         var done = await Task.WhenAll(Enumerable.Range(0, workers).Select(_ => Task.Run(WorkAsync)));
         var elapsed = clock.GetElapsedTime(start).TotalSeconds;
         var total = done.Sum();
-        return new Sample(total / elapsed, (GC.GetTotalAllocatedBytes() - before) / (double)total);
+        return new Sample(total / elapsed, (GC.GetTotalAllocatedBytes() - before) / (double)total, (Environment.CpuUsage.TotalTime - cpuBefore).TotalSeconds / total);
 
         bool TimeIsLeft() => clock.GetTimestamp() < end;
 

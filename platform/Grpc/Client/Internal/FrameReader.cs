@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Grpc.Core.Internal;
 using Grpc.Net.Compression;
@@ -22,6 +23,7 @@ internal sealed class FrameReader(Stream body, int? limit, ICompressionProvider?
 
     /// <summary>Goes to the next message; false at the end of the body.</summary>
     /// <exception cref="RpcException">The body is not a sequence of messages, or a message is too large.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
     {
         while (!TryTake())

@@ -133,7 +133,7 @@ internal sealed partial class HttpCall
         return request;
     }
 
-    private static readonly string UserAgent = $"grpc-dotnet/{VersionInfo.CurrentVersion} (Vigil; .NET {Environment.Version})";
+    private static readonly string UserAgent = $"grpc-dotnet-vigil/{VersionInfo.CurrentVersion}";
 
     private static void AddMetadata(HttpRequestHeaders headers, Metadata metadata)
     {
