@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using Aspire.Hosting.ApplicationModel;
 
 namespace Aspire.Hosting.ApplicationModel
 {
@@ -120,8 +121,6 @@ namespace Aspire.Hosting.ApplicationModel
 
 namespace Aspire.Hosting
 {
-    using Aspire.Hosting.ApplicationModel;
-
     /// <summary>A resource that others find by name: <c>services__name__endpoint__0</c>.</summary>
     public interface IResourceWithServiceDiscovery : IResourceWithEndpoints;
 }

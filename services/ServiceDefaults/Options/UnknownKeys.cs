@@ -38,7 +38,9 @@ internal sealed partial class UnknownKeys(IConfiguration configuration, IEnumera
 
     private static void Walk(IConfigurationSection section, IEnumerable<Type> types, IEnumerable<string> alsoKnown, List<(string, string?)> found)
     {
-        var properties = types.SelectMany(t => t.GetProperties()).Where(p => p.CanWrite).ToArray();
+        var properties = types.SelectMany(t => t.GetProperties())
+            // A list or a dictionary is filled, not set.
+            .Where(p => p.CanWrite || p.PropertyType != typeof(string) && p.PropertyType.IsAssignableTo(typeof(System.Collections.IEnumerable))).ToArray();
         var names = properties.Select(p => p.Name).Concat(alsoKnown).Distinct(StringComparer.OrdinalIgnoreCase).ToArray();
         foreach (var child in section.GetChildren())
         {
