@@ -33,6 +33,7 @@ internal sealed class ServerCall : ServerCallContext
     private ICompressionProvider? compression;
     private long started;
     private bool measured;
+    private bool responded;
 
     public ServerCall(HttpContext http, MethodState state)
     {
@@ -132,21 +133,11 @@ internal sealed class ServerCall : ServerCallContext
     {
         if (response is null) throw new RpcException(new Status(StatusCode.Cancelled, "No message returned from method."));
         if (deadline is not null && !deadline.TryComplete()) return default;
-        if (Http.Response.HasStarted) return Serialize();
-        var start = Http.Response.StartAsync();
-        return start.IsCompletedSuccessfully ? Serialize() : AwaitStartAsync(start);
-
-        ValueTask Serialize()
-        {
-            FrameSerializer.Write(response, serializer, Http.Response.BodyWriter, State.Settings.MaxSendSize, MessageCompression(), State.Settings.ResponseCompressionLevel);
-            return default;
-        }
-
-        async ValueTask AwaitStartAsync(Task starting)
-        {
-            await starting.ConfigureAwait(false);
-            await Serialize().ConfigureAwait(false);
-        }
+        // The response is not started here: headers, message and trailers then leave in one piece when the request ends. Even
+        // what a failing marshaller left behind is a body, behind which the status belongs.
+        responded = true;
+        FrameSerializer.Write(response, serializer, Http.Response.BodyWriter, State.Settings.MaxSendSize, MessageCompression(), State.Settings.ResponseCompressionLevel);
+        return default;
     }
 
     /// <summary>Writes one message of a response stream, and waits for room for the next.</summary>
@@ -238,7 +229,7 @@ internal sealed class ServerCall : ServerCallContext
     public void WriteStatus(Status result)
     {
         var response = Http.Response;
-        var destination = response.HasStarted
+        var destination = response.HasStarted || responded
             ? Http.Features.Get<IHttpResponseTrailersFeature>()?.Trailers ?? throw new InvalidOperationException("Trailers are not supported for this response.")
             : response.Headers;
         if (trailers is not null && !Expired)
