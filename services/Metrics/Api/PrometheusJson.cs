@@ -34,12 +34,12 @@ internal static class PrometheusJson
             case ScalarValue scalar:
                 json.WriteString("resultType", "scalar");
                 json.WritePropertyName("result");
-                WritePoint(json, scalar.TimeMs, GoText.FloatJson(scalar.Value));
+                WriteSingle(json, scalar.TimeMs, GoText.Float(scalar.Value));
                 break;
             case TextValue text:
                 json.WriteString("resultType", "string");
                 json.WritePropertyName("result");
-                WritePoint(json, text.TimeMs, text.Text);
+                WriteSingle(json, text.TimeMs, text.Text);
                 break;
             case VectorValue vector:
                 json.WriteString("resultType", "vector");
@@ -91,6 +91,15 @@ internal static class PrometheusJson
         for (var i = 0; i < times.Length; i++) WritePoint(json, times[i], GoText.FloatJson(values[i]));
         json.WriteEndArray();
         json.WriteEndObject();
+    }
+
+    /// <summary>A scalar or text: unlike a point of a series, its time is a number without closing zeros, and its value has no exponent.</summary>
+    private static void WriteSingle(Utf8JsonWriter json, long timeMs, string value)
+    {
+        json.WriteStartArray();
+        json.WriteNumberValue(timeMs / 1000m);
+        json.WriteStringValue(value);
+        json.WriteEndArray();
     }
 
     private static void WritePoint(Utf8JsonWriter json, long timeMs, string value)
