@@ -39,12 +39,8 @@ internal sealed class ConsoleChannel(TextWriter output, bool colour, TimeProvide
     private string Line(Page page, DateTimeOffset now)
     {
         var response = page.Response;
-        var text = new StringBuilder();
-        var badge = $" {(page.IsTest ? "TEST" : page.Firing ? "PAGE" : "RESOLVED")} {response.Severity} ".Replace("  ", " ", StringComparison.Ordinal);
-        text.Append(now.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)).Append(' ');
-        if (colour) text.Append(!page.Firing ? Green : response.Level switch { 1 => Red, 2 => Yellow, _ => Blue }).Append(badge).Append(Reset);
-        else text.Append('[').Append(badge.Trim()).Append(']');
-        text.Append(' ').Append(page.Alertname);
+        var badge = $"{(page.IsTest ? "TEST" : page.Firing ? "PAGE" : "RESOLVED")} {response.Severity}".TrimEnd();
+        var text = new StringBuilder(page.Alertname);
         var labels = page.Labels.Where(l => l.Key is not ("alertname" or "severity")).Select(l => $"{l.Key}={l.Value}").ToArray();
         if (labels.Length > 0) text.Append(" {").AppendJoin(", ", labels).Append('}');
         if (page.Annotations.GetValueOrDefault("summary") is { Length: > 0 } summary) text.Append(": ").Append(summary);
@@ -53,7 +49,10 @@ internal sealed class ConsoleChannel(TextWriter output, bool colour, TimeProvide
         if (page.Firing && response.Action.Length > 0) text.Append(" | ").Append(response.Action);
         if (page.CauseReceivedUnixUs > 0)
             text.Append(CultureInfo.InvariantCulture, $" | {DispatchMath.Latency(page, now).TotalMilliseconds:0.0} ms after the sample");
-        // One page, one line: a label or annotation must not be able to print a second one, or to colour the terminal.
-        return new string([.. text.ToString().Select(c => char.IsControl(c) && c != '\e' ? ' ' : c)]) is var clean && colour ? clean : clean.Replace('\e', ' ');
+        var back = !page.Firing ? Green : response.Level switch { 1 => Red, 2 => Yellow, _ => Blue };
+        return $"{now.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture)} {(colour ? $"{back} {OneLine(badge)} {Reset}" : $"[{OneLine(badge)}]")} {OneLine(text.ToString())}";
     }
+
+    /// <summary>One page, one line: a label or annotation must not be able to print a second one, or to steer the terminal.</summary>
+    private static string OneLine(string text) => new([.. text.Select(c => char.IsControl(c) ? ' ' : c)]);
 }

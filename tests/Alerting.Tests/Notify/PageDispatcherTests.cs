@@ -1,0 +1,210 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Vigil.Alerting.Notify;
+using Vigil.Testing;
+
+namespace Vigil.Alerting.Tests.Notify;
+
+public sealed class PageDispatcherTests
+{
+    private readonly FakeClock clock = new(Pages.Start);
+    private readonly MemoryDeliveryLog log = new();
+    private readonly RecordingReports reports = new();
+    private readonly NotifyOptions options = new();
+
+    [Fact]
+    public async Task Offer_Page_ReachesEveryChannelThatTakesItsSeverity()
+    {
+        var (all, p1, p2) = (new ScriptedChannel("all"), new ScriptedChannel("p1", "P1"), new ScriptedChannel("p2", "P2"));
+        await using var dispatcher = Dispatcher(all, p1, p2);
+
+        dispatcher.Offer(Pages.Page());
+
+        await all.NextAttempt();
+        await p1.NextAttempt();
+        await reports.NextSettled();
+        Assert.False(p2.HasMore);
+        Assert.Equal(["all", "p1"], log.Deliveries.Keys.Select(k => k.Channel).Order());
+    }
+
+    [Fact]
+    public async Task Offer_FailingChannel_IsTriedAgainWithTheSameKeyUntilItTakesIt()
+    {
+        var channel = new ScriptedChannel("c");
+        channel.Answers.Enqueue(SendResult.Retry("status_503", "answered 503"));
+        channel.Answers.Enqueue(SendResult.Retry("timeout", "no answer"));
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page());
+        var keys = new List<string> { (await channel.NextAttempt()).IdempotencyKey };
+        for (var i = 0; i < 2; i++)
+        {
+            await DelayArmed();
+            clock.Advance(TimeSpan.FromSeconds(1));
+            keys.Add((await channel.NextAttempt()).IdempotencyKey);
+        }
+
+        var delivery = await reports.NextReport();
+        Assert.True(delivery.Delivered);
+        Assert.Equal(3, delivery.Attempts);
+        Assert.Single(keys.Distinct());
+    }
+
+    [Fact]
+    public async Task Offer_RefusedForGood_IsGivenUpAtOnceAndKeptAsDeadLetter()
+    {
+        var channel = new ScriptedChannel("c");
+        channel.Answers.Enqueue(SendResult.Refused("status_400", "answered 400 Bad Request"));
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page());
+
+        var delivery = await reports.NextReport();
+        Assert.False(delivery.Delivered);
+        Assert.Equal((1, "answered 400 Bad Request"), (delivery.Attempts, delivery.Detail));
+        await reports.NextSettled();
+        Assert.False(log.Deliveries.Values.Single().Delivered);
+    }
+
+    [Fact]
+    public async Task Offer_SlowChannel_HoldsUpNeitherAnotherChannelNorAnotherAlert()
+    {
+        var (slow, fast) = (new ScriptedChannel("slow"), new ScriptedChannel("fast"));
+        var release = new TaskCompletionSource();
+        slow.Hold = release.Task;
+        await using var dispatcher = Dispatcher(slow, fast);
+
+        dispatcher.Offer(Pages.Page("x"));
+        dispatcher.Offer(Pages.Page("y"));
+
+        await fast.NextAttempt();
+        await fast.NextAttempt();
+        // Both alerts are under way on the slow channel too: neither waits for the other.
+        await slow.NextAttempt();
+        await slow.NextAttempt();
+        release.SetResult();
+        await reports.NextSettled();
+        await reports.NextSettled();
+    }
+
+    [Fact]
+    public async Task Offer_ResolvedWhileFiringIsRetried_DoesNotOvertakeIt()
+    {
+        var channel = new ScriptedChannel("c");
+        channel.Answers.Enqueue(SendResult.Retry("status_503", "answered 503"));
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page("x", firing: true));
+        dispatcher.Offer(Pages.Page("x", firing: false));
+        var order = new List<bool> { (await channel.NextAttempt()).Firing };
+        await DelayArmed();
+        Assert.False(channel.HasMore);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        order.Add((await channel.NextAttempt()).Firing);
+        order.Add((await channel.NextAttempt()).Firing);
+
+        Assert.Equal([true, true, false], order);
+    }
+
+    [Fact]
+    public async Task Offer_SamePageWhileUnderWay_IsSentOnce()
+    {
+        var channel = new ScriptedChannel("c");
+        var release = new TaskCompletionSource();
+        channel.Hold = release.Task;
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page());
+        await channel.NextAttempt();
+        dispatcher.Offer(Pages.Page());
+        release.SetResult();
+
+        await reports.NextSettled();
+        Assert.False(channel.HasMore);
+    }
+
+    [Fact]
+    public async Task Offer_AfterARestart_OnlyChannelsWithoutARecordAreTold()
+    {
+        var page = Pages.Page();
+        log.Deliveries[(page.IdempotencyKey, "told")] = new Delivery(page, "told", Pages.Start, 1, true, "", TimeSpan.Zero);
+        var (told, untold) = (new ScriptedChannel("told"), new ScriptedChannel("untold"));
+        await using var dispatcher = Dispatcher(told, untold);
+
+        dispatcher.Offer(page);
+
+        await untold.NextAttempt();
+        await reports.NextSettled();
+        Assert.False(told.HasMore);
+    }
+
+    [Fact]
+    public async Task Offer_BrokenDeliveryLog_StillTells()
+    {
+        log.Fails = true;
+        var channel = new ScriptedChannel("c");
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page());
+
+        await channel.NextAttempt();
+        await reports.NextSettled();
+    }
+
+    [Fact]
+    public async Task Offer_AtTheLimitOfWaitingPages_OneMoreIsNotSettledAndMayBeOfferedAgain()
+    {
+        options.MaxWaiting = 2;
+        var channel = new ScriptedChannel("c");
+        var release = new TaskCompletionSource();
+        channel.Hold = release.Task;
+        await using var dispatcher = Dispatcher(channel);
+        dispatcher.Offer(Pages.Page("1"));
+        dispatcher.Offer(Pages.Page("2"));
+
+        dispatcher.Offer(Pages.Page("3"));
+
+        Assert.Equal(2, dispatcher.WaitingFor("c"));
+        release.SetResult();
+        var settled = new[] { await reports.NextSettled(), await reports.NextSettled() };
+        Assert.DoesNotContain(settled, p => p.Labels["instance"] == "3");
+        await Waiting.Until(() => Task.FromResult(dispatcher.WaitingFor("c") == 0), "the lanes are empty");
+        dispatcher.Offer(Pages.Page("3"));
+        Assert.Equal("3", (await reports.NextSettled()).Labels["instance"]);
+    }
+
+    [Fact]
+    public async Task Offer_SeverityThatNoChannelTakes_IsSettledAndNobodyIsTold()
+    {
+        var channel = new ScriptedChannel("c", "P1");
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page(severity: "P3"));
+
+        await reports.NextSettled();
+        Assert.False(channel.HasMore);
+    }
+
+    [Fact]
+    public async Task Revive_DeadLetter_IsSentOnceMoreUnderItsOldKey()
+    {
+        var channel = new ScriptedChannel("c");
+        channel.Answers.Enqueue(SendResult.Refused("status_400", "no"));
+        await using var dispatcher = Dispatcher(channel);
+        dispatcher.Offer(Pages.Page());
+        var first = await channel.NextAttempt();
+        await reports.NextReport();
+
+        Assert.True(dispatcher.Revive("c", first));
+
+        Assert.Equal(first.IdempotencyKey, (await channel.NextAttempt()).IdempotencyKey);
+        Assert.True((await reports.NextReport()).Delivered);
+        Assert.True(log.Deliveries.Values.Single().Delivered);
+        Assert.False(dispatcher.Revive("nosuch", first));
+    }
+
+    private PageDispatcher Dispatcher(params IChannel[] channels) =>
+        new(channels, log, reports, Options.Create(options), clock, Pages.Metrics(), NullLogger<PageDispatcher>.Instance);
+
+    private Task DelayArmed() => Waiting.Until(() => Task.FromResult(clock.ArmedTimers > 0), "the delay before the next attempt has begun");
+}

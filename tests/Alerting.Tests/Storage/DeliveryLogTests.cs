@@ -1,0 +1,47 @@
+using Microsoft.Extensions.DependencyInjection;
+using Vigil.Alerting.Notify;
+using Vigil.Alerting.Storage;
+using Vigil.Alerting.Tests.Notify;
+using Vigil.Testing;
+
+namespace Vigil.Alerting.Tests.Storage;
+
+public sealed class DeliveryLogTests
+{
+    private const string Policies = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n";
+
+    [Fact]
+    public Task Log_OnSqlite_RemembersAndForgets() => RemembersAndForgetsAsync(null);
+
+    [FactNeeds("postgres", "initdb")]
+    public async Task Log_OnPostgres_RemembersAndForgets()
+    {
+        await RemembersAndForgetsAsync(await PostgresServer.NewDatabaseAsync());
+    }
+
+    private static async Task RemembersAndForgetsAsync(string? postgres)
+    {
+        using var home = new AlertingHome(Policies) { Postgres = postgres };
+        await using var host = await AlertingHost.StartAsync(home, new FakeClock(Pages.Start), channels: []);
+        var log = host.Services.GetRequiredService<DeliveryLog>();
+        var (dead, told) = (Pages.Page("dead"), Pages.Page("told"));
+
+        await log.RecordAsync(new Delivery(dead, "c", Pages.Start, 7, false, "answered 400", TimeSpan.Zero), default).DefaultTimeout();
+        await log.RecordAsync(new Delivery(told, "c", Pages.Start.AddSeconds(1), 1, true, "", TimeSpan.FromMilliseconds(12)), default).DefaultTimeout();
+
+        Assert.True(await log.IsSettledAsync(told.IdempotencyKey, "c", default));
+        Assert.False(await log.IsSettledAsync(told.IdempotencyKey, "other", default));
+        Assert.Equal(["told", "dead"], (await log.ListAsync(10, null, false, default)).Select(d => d.Page.Labels["instance"]));
+        Assert.Equal("told", Assert.Single(await log.ListAsync(1, null, false, default)).Page.Labels["instance"]);
+        Assert.Single(await log.ListAsync(10, told.Fingerprint, false, default));
+        var letter = Assert.Single(await log.ListAsync(10, null, true, default));
+        Assert.Equal((7, "answered 400", false), (letter.Attempts, letter.Detail, letter.Delivered));
+
+        await log.RecordAsync(new Delivery(dead, "c", Pages.Start.AddSeconds(9), 1, true, "", TimeSpan.Zero), default);
+        Assert.Empty(await log.ListAsync(10, null, true, default));
+        Assert.Null(await log.FindDeadAsync(dead.IdempotencyKey, "c", default));
+
+        await log.PruneAsync(Pages.Start + DeliveryLog.Retention + TimeSpan.FromSeconds(5), default);
+        Assert.Equal("dead", Assert.Single(await log.ListAsync(10, null, false, default)).Page.Labels["instance"]);
+    }
+}
