@@ -122,7 +122,7 @@ public sealed class ShippedPoliciesTests
 
     private static Evaluation Evaluate(PolicyDefinition policy, DateTimeOffset now, Func<DateTimeOffset, (LabelSet Labels, double Value)[]> seriesAt)
     {
-        Assert.True(Parser.TryParse(policy.Expr, out var expr, out var error), error?.ToString());
+        Assert.True(PromQlParser.TryParse(policy.Expr, out var expr, out var error), error?.ToString());
         var samples = new Dictionary<LabelSet, (List<long> Times, List<double> Values)>();
         // Ten minutes of history, from before the start on, is more than any of the expressions looks back.
         for (var t = now - TimeSpan.FromMinutes(10); t <= now; t += Step)
