@@ -39,8 +39,12 @@ public sealed class PageDispatcherTests
         var keys = new List<string> { (await channel.NextAttempt()).IdempotencyKey };
         for (var i = 0; i < 2; i++)
         {
-            await DelayArmed();
-            clock.Advance(TimeSpan.FromSeconds(1));
+            // One step of the clock may have covered both delays.
+            if (!channel.HasMore)
+            {
+                await DelayArmed();
+                clock.Advance(TimeSpan.FromSeconds(1));
+            }
             keys.Add((await channel.NextAttempt()).IdempotencyKey);
         }
 
