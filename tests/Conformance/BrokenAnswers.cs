@@ -14,7 +14,7 @@ public static class BrokenAnswers
         byte[] body = what switch
         {
             "flag" => [7, 0, 0, 0, 0],
-            "length" => [0, 0xff, 0xff, 0xff, 0xff],
+            "length" => [0, 0x10, 0, 0, 0],
             "truncated" => [0, 0, 0, 0, 9, 1, 2],
             "protobuf" => [0, 0, 0, 0, 3, 0xff, 0xff, 0xff],
             "packed" => [1, 0, 0, 0, 3, 1, 2, 3],

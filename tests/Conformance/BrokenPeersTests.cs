@@ -12,20 +12,23 @@ public sealed class BrokenPeersTests(ConformanceFixture fixture)
 {
     private static readonly byte[] Hello = [0, 0, 0, 0, 7, 18, 5, 104, 101, 108, 108, 111];
 
-    public static TheoryData<string, byte[], StatusCode> BadRequests() => new()
+    // Where the specification names no status for a caller's broken message, official servers say UNKNOWN and ours INTERNAL.
+    private static readonly StatusCode[] Malformed = [StatusCode.Internal, StatusCode.Unknown];
+
+    public static TheoryData<string, byte[], StatusCode[]> BadRequests() => new()
     {
-        { "flag", [9, 0, 0, 0, 0], StatusCode.Internal },
-        { "truncated header", [0, 0, 0], StatusCode.Internal },
-        { "truncated payload", [0, 0, 0, 0, 100, 1, 2, 3], StatusCode.Internal },
-        { "length over the limit", [0, 0xff, 0xff, 0xff, 0xff], StatusCode.ResourceExhausted },
-        { "not protobuf", [0, 0, 0, 0, 3, 0xff, 0xff, 0xff], StatusCode.Internal },
-        { "no message", [], StatusCode.Internal },
-        { "two messages", [.. Hello, .. Hello], StatusCode.Internal },
-        { "packed, no encoding named", [1, 0, 0, 0, 3, 1, 2, 3], StatusCode.Internal },
+        { "flag", [9, 0, 0, 0, 0], Malformed },
+        { "truncated header", [0, 0, 0], Malformed },
+        { "truncated payload", [0, 0, 0, 0, 100, 1, 2, 3], Malformed },
+        { "length over the limit", [0, 0x10, 0, 0, 0], [StatusCode.ResourceExhausted] },
+        { "not protobuf", [0, 0, 0, 0, 3, 0xff, 0xff, 0xff], Malformed },
+        { "no message", [], Malformed },
+        { "two messages", [.. Hello, .. Hello], Malformed },
+        { "packed, no encoding named", [1, 0, 0, 0, 3, 1, 2, 3], Malformed },
     };
 
     [Theory, MemberData(nameof(BadRequests))]
-    public async Task Server_MalformedRequest_CleanErrorAndOthersOnTheConnectionUntouched(string what, byte[] body, StatusCode expected)
+    public async Task Server_MalformedRequest_CleanErrorAndOthersOnTheConnectionUntouched(string what, byte[] body, StatusCode[] expected)
     {
         _ = what;
         using var handler = new SocketsHttpHandler { EnableMultipleHttp2Connections = false };
@@ -36,7 +39,7 @@ public sealed class BrokenPeersTests(ConformanceFixture fixture)
 
         var (status, _) = await PostAsync(handler, body);
 
-        Assert.Equal(expected, status);
+        Assert.Contains(status, expected);
         await other.RequestStream.WriteAsync(new Ask { Text = "after" }).DefaultTimeout();
         Assert.True(await other.ResponseStream.MoveNext().DefaultTimeout());
         Assert.Equal("after", other.ResponseStream.Current.Text);

@@ -283,6 +283,7 @@ public sealed class OurClientTests(ConformanceFixture fixture) : IAsyncLifetime
         Assert.Equal(50_000, total);
     }
 
+#if !PACKAGESET_OFFICIAL   // whose client unpacks the whole of it
     [FactWithDriver]
     public async Task Compressed_ResponseThatUnpacksOverTheLimit_ResourceExhausted()
     {
@@ -293,6 +294,7 @@ public sealed class OurClientTests(ConformanceFixture fixture) : IAsyncLifetime
 
         Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
     }
+#endif
 
     [FactWithDriver]
     public async Task Oversized_OverTheServersLimit_ResourceExhausted()
