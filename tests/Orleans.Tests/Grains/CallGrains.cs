@@ -12,6 +12,7 @@ public sealed class Basket
     public Basket? Inner { get; set; }
 
     /// <summary>Not numbered, so it does not travel.</summary>
+    [field: NonSerialized]
     public string? Scratch { get; set; }
 }
 
