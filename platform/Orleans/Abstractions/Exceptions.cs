@@ -1,3 +1,5 @@
+using Orleans.Runtime;
+
 namespace Orleans.Runtime
 {
     /// <summary>An error of the grain runtime.</summary>
@@ -62,8 +64,6 @@ namespace Orleans.Serialization
 
 namespace Orleans.Storage
 {
-    using Orleans.Runtime;
-
     /// <summary>
     /// State was written by someone else since it was read. An activation that lets this escape from a call is deactivated, so that the
     /// next call reads the state anew.
