@@ -153,7 +153,7 @@ internal sealed partial class PolicyGrain(
         foreach (var transition in step.Transitions)
         {
             metrics.Transition(transition.Alert.Status.ToString().ToLowerInvariant());
-            LogTransition(definition.Alert, transition.Alert.Labels, transition.From, transition.Alert.Status, transition.Reason);
+            LogTransition(definition.Alert, transition.Alert.Labels.ToString(), transition.From, transition.Alert.Status, transition.Reason);
         }
     }
 
@@ -243,7 +243,7 @@ internal sealed partial class PolicyGrain(
     }
 
     [LoggerMessage(20, LogLevel.Information, "{Alert} {Labels}: {From} -> {To}: {Reason}")]
-    private partial void LogTransition(string alert, AlertLabels labels, AlertStatus from, AlertStatus to, string reason);
+    private partial void LogTransition(string alert, string labels, AlertStatus from, AlertStatus to, string reason);
 
     [LoggerMessage(21, LogLevel.Information, "{Policy}: input is {Sight}: {Reason}")]
     private partial void LogSight(string policy, Sight sight, string reason);
