@@ -122,7 +122,7 @@ internal sealed class SqliteDatabase(string connectionString) : IDisposable
             foreach (var item in group) item.Run(writer);
             writer.Run("COMMIT");
         }
-        catch (SqliteException)
+        catch
         {
             // Some errors have ended the transaction already; a fresh connection has none in any case.
             writer.Dispose();
