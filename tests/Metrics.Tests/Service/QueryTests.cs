@@ -1,0 +1,141 @@
+using Grpc.Core;
+using Vigil.Metrics.V1;
+using Vigil.Testing;
+using Xunit;
+
+namespace Vigil.Metrics.Tests.Service;
+
+public sealed class QueryTests
+{
+    private static long Now => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+
+    [Fact]
+    public async Task Query_BadExpression_IsInvalidAndSaysWhere()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxExpressionLength", "20")]);
+        var failure = await Assert.ThrowsAsync<RpcException>(() => host.AskAsync("sum(up"));
+        Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
+        Assert.Contains("1:7", failure.Status.Detail);
+        var tooLong = await Assert.ThrowsAsync<RpcException>(() => host.AskAsync("1 + 1 + 1 + 1 + 1 + 1"));
+        Assert.Contains("MaxExpressionLength", tooLong.Status.Detail);
+        Assert.Equal(5, await host.ValueAsync("1 + 1 + 1 + 1 + 1"));
+    }
+
+    [Fact]
+    public async Task Query_MoreThanItsLimits_IsRefusedWithTheKey()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxSeriesPerQuery", "2"), ("Metrics:MaxSamplesPerQuery", "5")]);
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync([.. Enumerable.Range(1, 3).Select(i => PushClient.Series((uint)i, "m", ("i", $"{i}")))]);
+        var now = Now;
+        await client.SendAsync(1, (1, now - 2, 1), (1, now - 1, 1), (1, now, 1), (2, now - 1, 1), (2, now, 1), (3, now - 1, 1), (3, now, 1));
+        await client.AckAsync();
+        Assert.Equal(2, await host.ValueAsync("count(m{i=~\"1|2\"})", now));
+        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => host.AskAsync("m", now))).StatusCode);
+        Assert.Equal(5, await host.ValueAsync("sum(count_over_time(m{i=~\"1|2\"}[1m]))", now));
+        await client.SendAsync(2, (2, now - 2, 1));
+        await client.AckAsync();
+        var failure = await Assert.ThrowsAsync<RpcException>(() => host.AskAsync("sum(count_over_time(m{i=~\"1|2\"}[1m]))", now));
+        Assert.Contains("Metrics:MaxSamplesPerQuery", failure.Status.Detail);
+    }
+
+    [Fact]
+    public async Task Query_ServiceSpreadOverShards_FindsEverySeries_AlsoAfterTheirNumberChanged()
+    {
+        var folder = Directory.CreateTempSubdirectory("vigil-metrics-").FullName;
+        var now = Now;
+        await using (var host = await MetricsHost.StartAsync(folder)) await PushAsync(host, "s1", now - 1000);
+        await using (var host = await MetricsHost.StartAsync(folder, settings: ("Metrics:ShardsPerService", "4")))
+        {
+            await PushAsync(host, "s2", now);
+            Assert.Equal(40, await host.ValueAsync("count(m{job=\"team/api\"})", now));
+            Assert.Equal(80, await host.ValueAsync("sum(count_over_time(m[1m]))", now));
+            Assert.Equal(0, (await host.AskAsync("m{job=\"other\"}", now)).Vector.Samples.Count);
+        }
+        Directory.Delete(folder, recursive: true);
+
+        static async Task PushAsync(MetricsHost host, string stream, long time)
+        {
+            using var client = await host.OpenAsync(stream, ("job", "team/api"));
+            await client.DeclareAsync([.. Enumerable.Range(1, 40).Select(i => PushClient.Series((uint)i, "m", ("i", $"{i}")))]);
+            await client.SendAsync(1, [.. Enumerable.Range(1, 40).Select(i => ((uint)i, time, (double)i))]);
+            Assert.Equal(40u, (await client.AckAsync()).Accepted);
+        }
+    }
+
+    [Fact]
+    public async Task Watch_FollowsAnExpression_FromNoDataThroughEachSample()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        await RegisterAsync(watch, "w", "sum(m{job=\"api\"}) > 5");
+        var first = await NextAsync(watch, _ => true);
+        Assert.Equal((0u, 0), (first.InputSeries, first.Vector.Samples.Count));
+
+        // A service that did not exist when the watch began.
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        await client.SendAsync(1, (1, Now, 3));
+        var below = await NextAsync(watch, e => e.InputSeries == 1);
+        Assert.Empty(below.Vector.Samples);
+        for (ulong i = 2; i <= 20; i++)
+        {
+            await client.SendAsync(i, (1, Now + (long)i - 20, 3 + i));
+            var above = await NextAsync(watch, e => e.Vector.Samples.Count == 1 && e.Vector.Samples[0].Value == 3 + i);
+            Assert.True(above.Changed);
+        }
+        var heartbeat = await NextAsync(watch, e => !e.Changed);
+        Assert.Equal(23, Assert.Single(heartbeat.Vector.Samples).Value);
+        Assert.Equal(0, heartbeat.CauseReceivedUnixUs);
+    }
+
+    [Fact]
+    public async Task Watch_MomentOfTheCause_IsThatOfTheSample()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        await client.SendAsync(1, (1, Now, 1));
+        await client.AckAsync();
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        await RegisterAsync(watch, "w", "m");
+        await NextAsync(watch, e => e.InputSeries == 1);
+        var before = Now * 1000;
+        await client.SendAsync(2, (1, Now, 2));
+        var changed = await NextAsync(watch, e => e.Vector.Samples[0].Value == 2);
+        Assert.InRange(changed.CauseReceivedUnixUs, before, (Now + 1) * 1000);
+    }
+
+    [Fact]
+    public async Task Watch_BadExpressions_AreErrorsOfTheirOwnAndOthersGoOn()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxWatchesPerStream", "3")]);
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        await RegisterAsync(watch, "bad", "sum(");
+        Assert.Contains("parse error", (await NextAsync(watch, e => e.WatchId == "bad")).Error);
+        await RegisterAsync(watch, "matrix", "up[5m]");
+        Assert.Contains("range vector", (await NextAsync(watch, e => e.WatchId == "matrix")).Error);
+        await RegisterAsync(watch, "good", "vector(1)");
+        Assert.Equal(1, (await NextAsync(watch, e => e.WatchId == "good")).Vector.Samples[0].Value);
+        // The same name again replaces the expression and takes no further place.
+        await RegisterAsync(watch, "bad", "vector(2)");
+        Assert.Equal(2, (await NextAsync(watch, e => e.WatchId == "bad" && e.OutcomeCase == WatchEvent.OutcomeOneofCase.Vector)).Vector.Samples[0].Value);
+        await RegisterAsync(watch, "one too many", "vector(1)");
+        var failure = await Assert.ThrowsAsync<RpcException>(() => NextAsync(watch, _ => false));
+        Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
+        Assert.Contains("Metrics:MaxWatchesPerStream", failure.Status.Detail);
+    }
+
+    private static async Task RegisterAsync(AsyncDuplexStreamingCall<WatchRequest, WatchEvent> watch, string id, string expr) =>
+        await watch.RequestStream.WriteAsync(new WatchRequest { Register = new WatchRegister { WatchId = id, Expr = expr, HeartbeatMs = 100 } }).DefaultTimeout();
+
+    private static async Task<WatchEvent> NextAsync(AsyncDuplexStreamingCall<WatchRequest, WatchEvent> watch, Func<WatchEvent, bool> wanted)
+    {
+        while (true)
+        {
+            Assert.True(await watch.ResponseStream.MoveNext(CancellationToken.None).DefaultTimeout());
+            var current = watch.ResponseStream.Current;
+            if (wanted(current)) return current;
+        }
+    }
+}
