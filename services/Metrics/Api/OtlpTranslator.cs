@@ -56,6 +56,8 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
             foreach (var metric in scope.Metrics) newest = Math.Max(newest, AddMetric(metric, labels));
         }
         if (newest == 0 || info.Count == identity.Count) return;
+        // A point from the future must not take the resource's own sample with it.
+        newest = Math.Min(newest, nowMs);
         AddSample("target_info", info, new SeriesTraits(SeriesKind.Gauge, "", "Attributes of the resource."), newest, 1, delta: false);
     }
 

@@ -151,7 +151,7 @@ internal sealed class PushClient(AsyncDuplexStreamingCall<PushRequest, PushRespo
 
     public async Task<Ack> AckAsync() => (await ReadAsync()).Ack ?? throw new InvalidOperationException("another message came where an ack was expected");
 
-    public async Task<Refusal> RefusalAsync() => (await ReadAsync()).Refusal ?? throw new InvalidOperationException("another message came where a refusal was expected");
+    public async Task<V1.Refusal> RefusalAsync() => (await ReadAsync()).Refusal ?? throw new InvalidOperationException("another message came where a refusal was expected");
 
     public async Task<RpcException> FailureAsync() => await Xunit.Assert.ThrowsAsync<RpcException>(async () =>
     {

@@ -1,0 +1,103 @@
+using OpenTelemetry.Proto.Collector.Metrics.V1;
+using OpenTelemetry.Proto.Common.V1;
+using OpenTelemetry.Proto.Metrics.V1;
+using OpenTelemetry.Proto.Resource.V1;
+using Vigil.Metrics.Api;
+using Vigil.Testing;
+using Xunit;
+
+namespace Vigil.Metrics.Tests.Service;
+
+public sealed class OtlpTests
+{
+    [Theory]
+    [InlineData("http.server.request.duration", "s", false, false, "http_server_request_duration_seconds")]
+    [InlineData("system.memory.usage", "By", false, true, "system_memory_usage_bytes")]
+    [InlineData("requests", "{request}", true, false, "requests_total")]
+    [InlineData("requests_total", "1", true, false, "requests_total")]
+    [InlineData("cpu.utilization", "1", false, true, "cpu_utilization_ratio")]
+    [InlineData("speed", "m/s", false, true, "speed_meters_per_second")]
+    [InlineData("process_cpu_seconds", "s", true, false, "process_cpu_seconds_total")]
+    [InlineData("2xx..count", "", false, true, "_2xx_count")]
+    public void Metric_NamesFollowTheCompatibilityRules(string name, string unit, bool counter, bool gauge, string expected) =>
+        Assert.Equal(expected, OtlpNames.Metric(name, unit, counter, gauge));
+
+    [Theory]
+    [InlineData("http.route", "http_route")]
+    [InlineData("9lives", "key_9lives")]
+    [InlineData("ok_1", "ok_1")]
+    public void Label_NamesFollowTheCompatibilityRules(string name, string expected) => Assert.Equal(expected, OtlpNames.Label(name));
+
+    [Fact]
+    public async Task Export_GaugesSumsAndHistograms_AreStoredUnderPrometheusNames()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        var response = await ExportAsync(host,
+            new Metric { Name = "queue.length", Gauge = new Gauge { DataPoints = { Point(now, 7) } } },
+            new Metric { Name = "requests", Unit = "{request}", Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Cumulative, DataPoints = { Point(now, 42) } } },
+            new Metric
+            {
+                Name = "latency",
+                Unit = "s",
+                Histogram = new Histogram
+                {
+                    AggregationTemporality = AggregationTemporality.Cumulative,
+                    DataPoints = { new HistogramDataPoint { TimeUnixNano = Nano(now), Count = 6, Sum = 3.5, ExplicitBounds = { 0.1, 1 }, BucketCounts = { 1, 2, 3 } } },
+                },
+            });
+        Assert.Null(response.PartialSuccess);
+        Assert.Equal(7, await host.ValueAsync("queue_length{job=\"shop/cart\",instance=\"i1\",otel_scope_name=\"lib\"}", now));
+        Assert.Equal(42, await host.ValueAsync("requests_total", now));
+        Assert.Equal([1, 3, 6], new[] { await host.ValueAsync("latency_seconds_bucket{le=\"0.1\"}", now), await host.ValueAsync("latency_seconds_bucket{le=\"1\"}", now), await host.ValueAsync("latency_seconds_bucket{le=\"+Inf\"}", now) });
+        Assert.Equal(3.5, await host.ValueAsync("latency_seconds_sum", now));
+        Assert.Equal(1, await host.ValueAsync("target_info{host_name=\"h1\",job=\"shop/cart\"}", now));
+    }
+
+    [Fact]
+    public async Task Export_Deltas_AreSummedUpAndARepeatCountsOnce()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (var (time, increase) in new[] { (now - 2000, 5), (now - 1000, 2), (now - 1000, 2), (now, 1) })
+        {
+            var response = await ExportAsync(host, new Metric { Name = "hits", Sum = new Sum { IsMonotonic = true, AggregationTemporality = AggregationTemporality.Delta, DataPoints = { Point(time, increase) } } });
+            Assert.Null(response.PartialSuccess);
+        }
+        Assert.Equal(8, await host.ValueAsync("hits_total", now));
+    }
+
+    [Fact]
+    public async Task Export_WhatCannotBeTaken_IsCountedAndSaid()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        var response = await ExportAsync(host,
+            new Metric { Name = "good", Gauge = new Gauge { DataPoints = { Point(now, 1), Point(now + 7_200_000, 2) } } },
+            new Metric { Name = "odd", Summary = new Summary { DataPoints = { new SummaryDataPoint(), new SummaryDataPoint() } } },
+            new Metric { Name = "vague", Sum = new Sum { DataPoints = { Point(now, 1) } } });
+        Assert.Equal(4, response.PartialSuccess.RejectedDataPoints);
+        Assert.Contains("summaries are not stored", response.PartialSuccess.ErrorMessage);
+        Assert.Contains("aggregation_temporality", response.PartialSuccess.ErrorMessage);
+        Assert.Contains("Metrics:MaxAhead", response.PartialSuccess.ErrorMessage);
+        Assert.Equal(1, await host.ValueAsync("good", now));
+    }
+
+    private static NumberDataPoint Point(long time, double value) => new() { TimeUnixNano = Nano(time), AsDouble = value };
+
+    private static ulong Nano(long ms) => (ulong)ms * 1_000_000;
+
+    private static async Task<ExportMetricsServiceResponse> ExportAsync(MetricsHost host, params Metric[] metrics)
+    {
+        var resource = new Resource
+        {
+            Attributes = { Text("service.name", "cart"), Text("service.namespace", "shop"), Text("service.instance.id", "i1"), Text("host.name", "h1") },
+        };
+        var scope = new ScopeMetrics { Scope = new InstrumentationScope { Name = "lib" } };
+        scope.Metrics.AddRange(metrics);
+        var request = new ExportMetricsServiceRequest { ResourceMetrics = { new ResourceMetrics { Resource = resource, ScopeMetrics = { scope } } } };
+        return await host.Otlp.ExportAsync(request, MetricsHost.Auth).ResponseAsync.DefaultTimeout();
+    }
+
+    private static KeyValue Text(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };
+}

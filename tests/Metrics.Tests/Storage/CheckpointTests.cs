@@ -1,0 +1,148 @@
+using Microsoft.Extensions.DependencyInjection;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.Storage;
+using Vigil.Metrics.Tests.Series;
+using Vigil.Metrics.Tests.Service;
+using Vigil.Testing;
+using Xunit;
+
+namespace Vigil.Metrics.Tests.Storage;
+
+/// <summary>
+/// What a grain that is killed finds when it starts again, at each step of the way of a row and of a checkpoint. Loading reads
+/// nothing but the database, so loading at a step is what a restart at that step sees.
+/// </summary>
+public sealed class CheckpointTests
+{
+    private const long Start = 1_700_000_000_000;
+    private static readonly LabelSet Labels = LabelSet.Of("__name__", "m", "job", "api");
+
+    [Fact]
+    public Task Load_AtEachStepOfACheckpoint_FindsEverySampleOnce_Sqlite() => EachStepAsync(null);
+
+    [FactNeeds("postgres")]
+    public async Task Load_AtEachStepOfACheckpoint_FindsEverySampleOnce_Postgres() => await EachStepAsync(await PostgresServer.NewDatabaseAsync());
+
+    private static async Task EachStepAsync(string? postgres)
+    {
+        await using var host = await MetricsHost.StartAsync(postgres: postgres);
+        var store = host.Services.GetRequiredService<MetricsStore>();
+        var journal = host.Services.GetRequiredService<Journal>();
+        await store.AddGrainAsync(new KnownGrain("g", "api"), CancellationToken.None);
+        var live = new ServiceSeries();
+        long row = 0;
+
+        await AppendAsync(JournalKind.Declarations, 0, JournalCodec.WriteSeries([new DeclaredSeries(1, Labels, SeriesKind.Gauge, "s", "help")]));
+        await AssertSameAsync("after the declaration");
+        // Enough for several sealed blocks, with late samples among them.
+        for (var frame = 1; frame <= 50; frame++)
+        {
+            var samples = Enumerable.Range(0, 10).Select(i => (1, Start + (frame * 10 + i - (i == 9 ? 15 : 0)) * 1000L, (double)(frame * 10 + i))).ToArray();
+            await AppendAsync(JournalKind.Samples, (ulong)frame, JournalCodecTests.Write(samples));
+        }
+        await AssertSameAsync("after the samples");
+
+        var entry = live.Table.Find(1)!;
+        var through = live.AppliedRow;
+        var streams = live.Streams.ToArray();
+        var saved = new SavedSeries(1, JournalCodec.WriteSeries([new DeclaredSeries(1, Labels, SeriesKind.Gauge, "s", "help")]), entry.Samples.UnsavedBlocks.ToArray(), entry.Samples.EncodeHead(), entry.Samples.SealedThrough);
+        entry.Samples.MarkSaved();
+        await store.SaveSeriesAsync("g", [saved], CancellationToken.None);
+        await AssertSameAsync("after the series were written and before the journal was trimmed");
+
+        // Samples go on coming between the steps: their rows must outlive the trim.
+        await AppendAsync(JournalKind.Samples, 51, JournalCodecTests.Write([(1, Start + 900_000, 1)]));
+        await AppendAsync(JournalKind.Deltas, 52, JournalCodecTests.Write([(1, Start + 901_000, 5)]));
+        await AssertSameAsync("with rows after the series were written");
+        await store.FinishCheckpointAsync("g", through, live.Table.NextId, streams, CancellationToken.None);
+        await AssertSameAsync("after the journal was trimmed");
+
+        // The same checkpoint once more, as after a kill between its steps.
+        var again = new SavedSeries(1, null, entry.Samples.UnsavedBlocks.ToArray(), entry.Samples.EncodeHead(), entry.Samples.SealedThrough);
+        await store.SaveSeriesAsync("g", [again], CancellationToken.None);
+        await AssertSameAsync("with a later head beside the rows that are in it");
+        Assert.Equal(52ul, live.Streams["s"].Sequence);
+
+        async Task AppendAsync(JournalKind kind, ulong sequence, byte[] data)
+        {
+            await journal.AppendAsync(new JournalRow("g", ++row, kind, kind == JournalKind.Declarations ? "" : "s", sequence, data)).DefaultTimeout();
+            if (kind == JournalKind.Declarations) live.ApplyDeclarations(row, data, null);
+            else live.ApplySamples(row, data, kind == JournalKind.Deltas, "s", sequence, Start, new AppendTally(), null);
+        }
+
+        async Task AssertSameAsync(string moment)
+        {
+            var (found, _) = await store.LoadAsync("g", long.MinValue, Start, CancellationToken.None).DefaultTimeout();
+            Assert.True(live.AppliedRow == found.AppliedRow, moment);
+            Assert.True(live.Table.NextId == found.Table.NextId, moment);
+            Assert.Equal(live.Streams.ToDictionary(s => s.Key, s => s.Value.Sequence), found.Streams.ToDictionary(s => s.Key, s => s.Value.Sequence));
+            var restored = found.Table.Find(Labels);
+            Assert.True(restored is { Id: 1, Kind: SeriesKind.Gauge, Unit: "s", Help: "help" }, moment);
+            Assert.True(Read(live.Table.Find(1)!.Samples).SequenceEqual(Read(restored.Samples)), moment);
+            Assert.True(live.Table.Find(1)!.Samples.SealedThrough == restored.Samples.SealedThrough, moment);
+        }
+    }
+
+    [Fact]
+    public async Task Journal_RowOfAStaleActivation_FailsAndChangesNothing()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var journal = host.Services.GetRequiredService<Journal>();
+        var data = JournalCodecTests.Write([(1, Start, 1)]);
+        await journal.AppendAsync(new JournalRow("g", 1, JournalKind.Samples, "s", 1, data)).DefaultTimeout();
+        await Assert.ThrowsAsync<JournalException>(() => journal.AppendAsync(new JournalRow("g", 1, JournalKind.Samples, "t", 9, data)).DefaultTimeout());
+        await journal.AppendAsync(new JournalRow("g", 2, JournalKind.Samples, "s", 2, data)).DefaultTimeout();
+        var (state, _) = await host.Services.GetRequiredService<MetricsStore>().LoadAsync("g", 0, Start, CancellationToken.None).DefaultTimeout();
+        Assert.Equal(["s"], state.Streams.Keys);
+    }
+
+    [Fact]
+    public async Task Checkpoint_LetsOldSamplesLeaveMemory_AndQueriesStillFindThem()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MemoryWindow", "00:01:00")]);
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        var samples = Enumerable.Range(0, 1000).Select(i => (1u, now - (999 - i) * 1000L, (double)i)).ToArray();
+        await client.SendAsync(1, samples);
+        await client.AckAsync();
+        await host.Grain("api").CheckpointAsync().DefaultTimeout();
+        var status = await host.Grain("api").GetStatusAsync();
+        Assert.InRange(status.SamplesInMemory, 60, 300);
+        Assert.Equal(0, status.JournalBytes);
+        Assert.Equal(1000, await host.ValueAsync("count_over_time(m[20m])", now));
+        Assert.Equal(500, await host.ValueAsync("m", now - 499_000));
+    }
+
+    [Fact]
+    public async Task Checkpoint_ByTheClock_DeletesWhatIsOlderThanTheRetention()
+    {
+        var clock = new FakeClock();
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: [("Metrics:MemoryWindow", "00:10:00"), ("Metrics:Retention", "1.00:00:00")]);
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        var now = clock.GetUtcNow().ToUnixTimeMilliseconds();
+        await client.SendAsync(1, [.. Enumerable.Range(0, 400).Select(i => (1u, now - (400 - i) * 1000L, 1.0))]);
+        await client.AckAsync();
+        var grain = host.Grain("api");
+        await grain.CheckpointAsync().DefaultTimeout();
+        var store = host.Services.GetRequiredService<MetricsStore>();
+        Assert.NotEmpty(await store.ReadBlocksAsync("api", 1, 0, long.MaxValue, CancellationToken.None));
+        clock.Advance(TimeSpan.FromDays(1) + TimeSpan.FromHours(1));
+        // The first writes the head out and lets the blocks go; the series itself goes with the hour after.
+        await grain.CheckpointAsync().DefaultTimeout();
+        clock.Advance(TimeSpan.FromHours(2));
+        await grain.CheckpointAsync().DefaultTimeout();
+        Assert.Empty(await store.ReadBlocksAsync("api", 1, 0, long.MaxValue, CancellationToken.None));
+        Assert.Equal(0, (await grain.GetStatusAsync().DefaultTimeout()).Series);
+    }
+
+    private static List<(long, double)> Read(SeriesBuffer samples)
+    {
+        var all = new SampleBuffer();
+        samples.Read(long.MinValue, long.MaxValue, all);
+        var list = new List<(long, double)>();
+        for (var i = 0; i < all.Count; i++) list.Add((all.Times[i], all.Values[i]));
+        return list;
+    }
+}
