@@ -49,7 +49,7 @@ public sealed class OtlpTests
         Assert.Null(response.PartialSuccess);
         Assert.Equal(7, await host.ValueAsync("queue_length{job=\"shop/cart\",instance=\"i1\",otel_scope_name=\"lib\"}", now));
         Assert.Equal(42, await host.ValueAsync("requests_total", now));
-        Assert.Equal([1, 3, 6], new[] { await host.ValueAsync("latency_seconds_bucket{le=\"0.1\"}", now), await host.ValueAsync("latency_seconds_bucket{le=\"1\"}", now), await host.ValueAsync("latency_seconds_bucket{le=\"+Inf\"}", now) });
+        foreach (var (bound, count) in new[] { ("0.1", 1), ("1", 3), ("+Inf", 6) }) Assert.Equal(count, await host.ValueAsync($"latency_seconds_bucket{{le=\"{bound}\"}}", now));
         Assert.Equal(3.5, await host.ValueAsync("latency_seconds_sum", now));
         Assert.Equal(1, await host.ValueAsync("target_info{host_name=\"h1\",job=\"shop/cart\"}", now));
     }

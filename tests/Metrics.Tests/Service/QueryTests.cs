@@ -81,12 +81,12 @@ public sealed class QueryTests
         Assert.Empty(below.Vector.Samples);
         for (ulong i = 2; i <= 20; i++)
         {
-            await client.SendAsync(i, (1, start + (long)i, 3 + i));
-            var above = await NextAsync(watch, e => e.Vector.Samples.Count == 1 && e.Vector.Samples[0].Value == 3 + i);
+            await client.SendAsync(i, (1, start + (long)i, 4 + i));
+            var above = await NextAsync(watch, e => e.Vector.Samples.Count == 1 && e.Vector.Samples[0].Value == 4 + i);
             Assert.True(above.Changed);
         }
         var heartbeat = await NextAsync(watch, e => !e.Changed);
-        Assert.Equal(23, Assert.Single(heartbeat.Vector.Samples).Value);
+        Assert.Equal(24, Assert.Single(heartbeat.Vector.Samples).Value);
         Assert.Equal(0, heartbeat.CauseReceivedUnixUs);
     }
 
