@@ -63,8 +63,9 @@ internal sealed partial class MetricsRelay : BackgroundService
                 LogBroken(e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.ToString(), delay.TotalSeconds);
                 await Task.Delay(delay, clock, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            catch (Exception e) when (e is OperationCanceledException or RpcException)
             {
+                // Stopping: the call was cancelled, which gRPC reports as a status.
                 return;
             }
         }
