@@ -119,16 +119,14 @@ public sealed class GrpcErrorTests
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest()).ResponseAsync.DefaultTimeout()).Status);
     }
 
-    [Theory]
-    [InlineData(null, StatusCode.Unauthenticated)]
-    [InlineData("read-token", StatusCode.Unimplemented)]
-    public async Task UnknownMethod_IsUnimplementedForWhoHasAToken(string? token, StatusCode status)
+    [Fact]
+    public async Task UnknownMethod_IsUnimplementedForWhoeverHasAToken()
     {
-        await using var call = await Call.StartAsync(() => { }, token);
+        await using var call = await Call.StartAsync(() => { }, "read-token");
 
         var e = await Assert.ThrowsAsync<RpcException>(() => new MetricsQuery.MetricsQueryClient(call.Channel).QueryAsync(new QueryRequest()).ResponseAsync).DefaultTimeout();
 
-        Assert.Equal(status, e.StatusCode);
+        Assert.Equal(StatusCode.Unimplemented, e.StatusCode);
     }
 
     [Theory]

@@ -12,6 +12,15 @@ public interface ITallyGrain : IGrainWithStringKey
 {
     [Alias("Add")]
     Task<int> Add(int by);
+
+    [Alias("Remind")]
+    Task<bool> Remind();
+
+    [Alias("Clear")]
+    Task Clear();
+
+    [Alias("Forget")]
+    Task Forget();
 }
 
 [GenerateSerializer]
@@ -22,7 +31,7 @@ public sealed class Tally
     public int Sum { get; set; }
 }
 
-public sealed class TallyGrain([PersistentState("tally", GrainSetup.StorageName)] IPersistentState<Tally> state) : Grain, ITallyGrain
+public sealed class TallyGrain([PersistentState("tally", GrainSetup.StorageName)] IPersistentState<Tally> state) : Grain, ITallyGrain, IRemindable
 {
     public async Task<int> Add(int by)
     {
@@ -30,6 +39,27 @@ public sealed class TallyGrain([PersistentState("tally", GrainSetup.StorageName)
         await state.WriteStateAsync();
         return state.State.Sum;
     }
+
+    /// <summary>Registers the reminder; true when it was there already.</summary>
+    public async Task<bool> Remind()
+    {
+        var known = await this.GetReminder("daily") is not null;
+        await this.RegisterOrUpdateReminder("daily", TimeSpan.FromHours(1), TimeSpan.FromHours(24));
+        return known;
+    }
+
+    public async Task Clear()
+    {
+        await state.ClearStateAsync();
+        state.State = new Tally();
+    }
+
+    public async Task Forget()
+    {
+        if (await this.GetReminder("daily") is { } reminder) await this.UnregisterReminder(reminder);
+    }
+
+    public Task ReceiveReminder(string reminderName, TickStatus status) => Task.CompletedTask;
 }
 
 public sealed class GrainSetupTests
@@ -57,6 +87,38 @@ public sealed class GrainSetupTests
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    [FactNeeds("postgres")]
+    public async Task AddGrains_Reminder_SurvivesARestartUntilItIsForgotten()
+    {
+        var settings = new Dictionary<string, string?> { ["ConnectionStrings:postgres"] = await PostgresServer.NewDatabaseAsync() };
+        var known = new List<bool>();
+        for (var run = 1; run <= 3; run++)
+        {
+            await using var service = await TestService.StartAsync(b => b.AddGrains(), settings: settings);
+            var grain = service.App.Services.GetRequiredService<IGrainFactory>().GetGrain<ITallyGrain>("a");
+            known.Add(await grain.Remind().DefaultTimeout());
+            if (run == 2) await grain.Forget().DefaultTimeout();
+            await service.App.StopAsync().DefaultTimeout();
+        }
+
+        Assert.Equal([false, true, false], known);
+    }
+
+    [Theory, MemberData(nameof(Kinds))]
+    public async Task AddGrains_StateClearedAndWrittenAgain_StartsAnew(string kind)
+    {
+        var settings = new Dictionary<string, string?>();
+        if (kind == "postgres") settings["ConnectionStrings:postgres"] = await PostgresServer.NewDatabaseAsync();
+        await using var service = await TestService.StartAsync(b => b.AddGrains(), settings: settings);
+        var grain = service.App.Services.GetRequiredService<IGrainFactory>().GetGrain<ITallyGrain>("a");
+
+        await grain.Add(5).DefaultTimeout();
+        await grain.Add(5).DefaultTimeout();
+        await grain.Clear().DefaultTimeout();
+
+        Assert.Equal(1, await grain.Add(1).DefaultTimeout());
     }
 
     [Fact]
