@@ -37,6 +37,8 @@ internal sealed class MetricsHost : IAsyncDisposable
 
     public string Directory { get; }
 
+    public Uri HttpAddress => app.HttpAddress();
+
     public MetricsIngest.MetricsIngestClient Ingest { get; }
 
     public MetricsQuery.MetricsQueryClient Query { get; }
