@@ -17,6 +17,9 @@ public sealed class MetricsPusher : IAsyncDisposable
     private readonly MetricsIngest.MetricsIngestClient client;
     private readonly MetricsPusherOptions options;
     private readonly TimeProvider time;
+    /// <summary>How long <see cref="DisposeAsync"/> waits for the server to agree that the stream is over.</summary>
+    private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(2);
+
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
     private readonly SeriesTable series = new();
@@ -24,6 +27,8 @@ public sealed class MetricsPusher : IAsyncDisposable
     private readonly Task running;
     private TaskCompletionSource changed = NewSignal();
     private Exception? fault;
+    private bool closing;
+    private volatile bool connected;
     private long recorded, accepted, refused, duplicate, reconnects;
 
     internal MetricsPusher(MetricsIngest.MetricsIngestClient client, MetricsPusherOptions options, TimeProvider time)
@@ -101,9 +106,18 @@ public sealed class MetricsPusher : IAsyncDisposable
         await WhenAsync(() => frames.AcknowledgedSequence >= last, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Ends the stream. What was not acknowledged by then is lost: await <see cref="FlushDurableAsync"/> before.</summary>
+    /// <summary>
+    /// Ends the stream. What was flushed is still sent where there is a connection, for at most two seconds; to know that it arrived await
+    /// <see cref="FlushDurableAsync"/> before.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
+        lock (gate)
+        {
+            closing = true;
+            Signal();
+        }
+        if (connected) await Task.WhenAny(running, Task.Delay(Farewell, time)).ConfigureAwait(false);
         await stopping.CancelAsync().ConfigureAwait(false);
         await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         stopping.Dispose();
@@ -146,12 +160,13 @@ public sealed class MetricsPusher : IAsyncDisposable
     private async Task RunAsync()
     {
         var delay = options.ReconnectDelay;
-        while (!stopping.IsCancellationRequested)
+        while (!stopping.IsCancellationRequested && !closing)
         {
             var progressed = false;
             try
             {
-                await RunOnceAsync(() => progressed = true).ConfigureAwait(false);
+                await RunOnceAsync(() => progressed = connected = true).ConfigureAwait(false);
+                return;
             }
             catch (Exception e) when (e is RpcException or OperationCanceledException or HttpRequestException or IOException)
             {
@@ -168,6 +183,7 @@ public sealed class MetricsPusher : IAsyncDisposable
                 }
                 options.OnConnection?.Invoke(e);
             }
+            connected = false;
             lock (gate) reconnects++;
             if (progressed) delay = options.ReconnectDelay;
             await Task.Delay(delay * (1 - (Random.Shared.NextDouble() / 2)), time, stopping.Token)
@@ -180,6 +196,7 @@ public sealed class MetricsPusher : IAsyncDisposable
     private static bool IsFinal(StatusCode code) =>
         code is StatusCode.Unauthenticated or StatusCode.PermissionDenied or StatusCode.InvalidArgument or StatusCode.Unimplemented;
 
+    /// <summary>One connection: returns when the stream was ended from this side, throws when it broke.</summary>
     private async Task RunOnceAsync(Action onOpened)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
@@ -189,7 +206,12 @@ public sealed class MetricsPusher : IAsyncDisposable
         await call.RequestStream.WriteAsync(new PushRequest { Open = open }, ending.Token).ConfigureAwait(false);
         var reading = ReadAsync(call.ResponseStream, onOpened, ending.Token);
         var writing = WriteAsync(call.RequestStream, ending.Token);
-        await Task.WhenAny(reading, writing).ConfigureAwait(false);
+        if (await Task.WhenAny(reading, writing).ConfigureAwait(false) == writing && writing.IsCompletedSuccessfully)
+        {
+            // All is sent and this side is closed: the answers that are still missing, and the end, are the server's to send.
+            await reading.ConfigureAwait(false);
+            return;
+        }
         await ending.CancelAsync().ConfigureAwait(false);
         await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // The reader holds the call's status, which says more than a failed write.
@@ -265,6 +287,11 @@ public sealed class MetricsPusher : IAsyncDisposable
                     lock (gate) frames.Written(frame);
                 }
                 sent = sequence;
+            }
+            else if (closing)
+            {
+                await requests.CompleteAsync().ConfigureAwait(false);
+                return;
             }
             else
             {

@@ -63,6 +63,9 @@ internal sealed class FakeIngest
 
     public TaskCompletionSource Signal { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>A caller closed its side, and was answered to the end.</summary>
+    public TaskCompletionSource EndedCleanly { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public CancellationTokenSource Stopping { get; } = new();
 
     /// <summary>Values by (stream, sequence): a frame that comes twice must be the same.</summary>
@@ -101,6 +104,7 @@ internal sealed class FakeIngestService(FakeIngest fake) : MetricsIngest.Metrics
                     throw new RpcException(new Status(StatusCode.InvalidArgument, "empty request"));
             }
         }
+        fake.EndedCleanly.TrySetResult();
     }
 
     private async Task<bool> TakeAsync(int connection, string stream, Dictionary<uint, string> series, Frame frame, IServerStreamWriter<PushResponse> responses, CancellationToken cancellationToken)

@@ -111,6 +111,21 @@ public sealed class MetricsPusherTests
     }
 
     [Fact]
+    public async Task Dispose_AfterAFlush_SendsTheRestAndEndsTheStreamCleanly()
+    {
+        await using var server = await FakeIngestServer.StartAsync();
+        using var client = Client(server.Address);
+        var opened = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var pusher = client.OpenPusher(Quick with { OnConnection = e => { if (e is null) opened.TrySetResult(); } });
+        await opened.Task.DefaultTimeout();
+        pusher.Record(pusher.Declare("a"), 1);
+        await pusher.FlushAsync().DefaultTimeout();
+        await pusher.DisposeAsync().DefaultTimeout();
+        Assert.Single(server.Ingest.Stored);
+        await server.Ingest.EndedCleanly.Task.DefaultTimeout();
+    }
+
+    [Fact]
     public async Task Record_FromManyThreads_EverySampleArrivesOnce()
     {
         await using var server = await FakeIngestServer.StartAsync();

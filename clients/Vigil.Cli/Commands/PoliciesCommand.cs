@@ -35,7 +35,8 @@ internal static class PoliciesCommand
             {
                 Print(response.Diagnostics);
                 AnsiConsole.MarkupLineInterpolated($"{request.Files.Count} file(s), {response.Policies} policies, {response.RecordingRules} recording rules: {errors} error(s), {response.Diagnostics.Count - errors} warning(s)");
-                if (!response.ExpressionsChecked) AnsiConsole.MarkupLine("[yellow]Metrics could not be asked: expressions were not checked[/]");
+                if (errors > 0) AnsiConsole.MarkupLine("[yellow]expressions are checked once these errors are gone[/]");
+                else if (!response.ExpressionsChecked) AnsiConsole.MarkupLine("[yellow]expressions were not checked: Metrics could not be asked[/]");
             }
             return errors > 0 ? ExitCode.Refused : ExitCode.Done;
         });
@@ -64,7 +65,7 @@ internal static class PoliciesCommand
                     Tables.Cell(p.Key), Tables.Cell(p.Response?.Row ?? ""), Tables.Cell(p.Response?.Severity ?? ""),
                     Tables.Cell(p.Status.ToString().ToLowerInvariant(), p.Status == AlertStatus.Firing ? "red" : p.Status == AlertStatus.Pending ? "yellow" : "default"),
                     Tables.Cell(p.Sight switch { Sight.Clear => "ok", Sight.NoData => "no data", _ => "unknown" }, p.Sight == Sight.Unknown ? "yellow" : "default"),
-                    Tables.Cell(TimeSpan.FromMilliseconds(p.ForMs).ToString("c")), Tables.Cell(p.Expr.Trim()));
+                    Tables.Cell(TimeSpan.FromMilliseconds(p.ForMs).ToString("c")), Tables.Cell(OneLine(p.Expr)));
             }
             AnsiConsole.Write(table);
             Print(response.Diagnostics);
@@ -102,6 +103,8 @@ internal static class PoliciesCommand
             AnsiConsole.MarkupLine($"{Markup.Escape(place)}: [{(error ? "red" : "yellow")}]{(error ? "error" : "warning")}[/]: {Markup.Escape(d.Key.Length > 0 ? d.Key + ": " : "")}{Markup.Escape(d.Reason)}");
         }
     }
+
+    private static string OneLine(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 
     private static object Shape(Diagnostic d) => new { level = d.Level.ToString().ToLowerInvariant(), file = d.File, line = d.Line, column = d.Column, key = d.Key, reason = d.Reason };
 }
