@@ -5,16 +5,19 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
 using Aspire.Hosting;
+using Aspire.Hosting.ApplicationModel;
 
 // serve        answers HTTP on PORT: /health 200, /env all variables, /args the arguments, /die ends it with exit code 3
 // crash CODE   prints two lines and ends with the code
 // stubborn     serves, and ignores SIGTERM
+// slow         serves on no port, and takes a second to stop after SIGTERM or SIGINT
 // family       starts a "stubborn" of its own, and serves on no port itself
 // host ...     an AppHost, see HostAsync below
 return args switch
 {
     ["serve", ..] => await ServeAsync(args, null),
     ["crash", var code] => Crash(int.Parse(code, CultureInfo.InvariantCulture)),
+    ["slow"] => await SlowAsync(),
     ["stubborn"] => await StubbornAsync(args),
     ["family"] => await FamilyAsync(),
     ["host", .. var rest] => await HostAsync(rest),
@@ -26,6 +29,22 @@ static int Crash(int code)
     Console.WriteLine("about to fall");
     Console.Error.WriteLine("the reason is written on the error stream");
     return code;
+}
+
+static async Task<int> SlowAsync()
+{
+    var asked = new TaskCompletionSource();
+    void Stop(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        asked.TrySetResult();
+    }
+    using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+    using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+    Console.WriteLine("listening to signals");
+    await asked.Task;
+    await Task.Delay(TimeSpan.FromSeconds(1));
+    return 0;
 }
 
 static async Task<int> StubbornAsync(string[] args)
@@ -84,10 +103,12 @@ static async Task<int> ServeAsync(string[] args, object? _)
     }
 }
 
-// host DIRECTORY KIND...: an AppHost in that folder with one resource for each kind; "serve:PORT" listens on a given port, "project:PATH" is built.
+// host DIRECTORY KIND...: an AppHost in that folder with one resource for each kind; "serve:PORT" listens on a given port, "project:PATH" is built, "slow" waits
+// for the one before it.
 static async Task<int> HostAsync(string[] rest)
 {
     var builder = DistributedApplication.CreateBuilder(new DistributedApplicationOptions { ProjectDirectory = rest[0] });
+    IResourceBuilder<IResource>? before = null;
     foreach (var (kind, i) in rest.Skip(1).Select((k, i) => (k.Split(':'), i)))
     {
         if (kind[0] == "project")
@@ -98,6 +119,8 @@ static async Task<int> HostAsync(string[] rest)
         var resource = builder.AddExecutable($"{kind[0]}-{i}", Environment.ProcessPath!, ".", typeof(Program).Assembly.Location, kind[0]);
         if (kind[0] == "serve") resource.WithHttpEndpoint(port: kind.Length > 1 ? int.Parse(kind[1], CultureInfo.InvariantCulture) : null, env: "PORT").WithHttpHealthCheck("/health");
         if (kind[0] == "crash") resource.WithArgs("7");
+        if (kind[0] == "slow") resource.WaitFor(before!);
+        before = resource;
     }
     await builder.Build().RunAsync();
     return Environment.ExitCode;

@@ -58,7 +58,8 @@ internal sealed class HostProcess : IDisposable
 
     public HostProcess(string folder, params string[] kinds)
     {
-        process = Process.Start(new ProcessStartInfo(Dotnet.Path, [TestProgram.Assembly, "host", folder, .. kinds])
+        // In a process group of its own, as a shell starts it: a signal to the group is what Ctrl+C in a terminal sends.
+        process = Process.Start(new ProcessStartInfo("setsid", [Dotnet.Path, TestProgram.Assembly, "host", folder, .. kinds])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -75,6 +76,9 @@ internal sealed class HostProcess : IDisposable
     public int Pid => process.Id;
 
     public void Signal(int signal) => Procfs.Signal(process.Id, signal);
+
+    /// <summary>To the process and all others of its group.</summary>
+    public void SignalGroup(int signal) => Procfs.Signal(-process.Id, signal);
 
     public async Task<int> Exit()
     {

@@ -135,6 +135,19 @@ public sealed class AppHostProcessTests
     }
 
     [Fact]
+    public async Task Interrupt_OfTheWholeTerminal_StopsInOrderAndStartsNothingAgain()
+    {
+        using var folder = new TempFolder();
+        using var host = new HostProcess(folder.Path, "serve", "slow");
+        await host.Lines.Next("slow-1  | listening");
+        host.SignalGroup(SigInt);
+        Assert.Equal(0, await host.Exit());
+        Assert.DoesNotContain("starts again", host.Lines.Text, StringComparison.Ordinal);
+        Assert.Equal(["apphost | stopping ...", "slow-1  | stopped", "serve-0 | stopping as asked", "serve-0 | stopped", "apphost | stopped"], host.Lines.Text.Split('\n')[^5..]);
+        await NothingLeft(folder);
+    }
+
+    [Fact]
     public async Task SecondInterrupt_WhileSomethingIgnoresSigterm_KillsIt()
     {
         using var folder = new TempFolder();

@@ -27,7 +27,12 @@ internal sealed class ChildProcess : IDisposable
     /// <exception cref="System.ComponentModel.Win32Exception">There is no such program, or it may not be run.</exception>
     public static ChildProcess Start(Launch launch, Action<string, bool> line)
     {
-        var start = new ProcessStartInfo(launch.FileName, launch.Arguments)
+        // Ctrl+C reaches every process of the terminal's foreground group at once. In a session of its own a child hears only of what the AppHost tells it,
+        // so that those who wait for others can stop before them. setsid replaces itself by the program: the process id is the program's.
+        var (file, arguments) = Procfs.SessionStarter is { } setsid && Procfs.ProgramAt(launch.FileName) is { } program
+            ? (setsid, [program, .. launch.Arguments])
+            : (launch.FileName, launch.Arguments);
+        var start = new ProcessStartInfo(file, arguments)
         {
             WorkingDirectory = launch.WorkingDirectory,
             // A pipe that stays open: a child must not read the terminal, nor take its end for a request to stop.

@@ -37,6 +37,8 @@ internal sealed class Orchestrator(IServiceProvider services, string directory, 
         var awaited = startable.SelectMany(r => r.Annotations.OfType<WaitAnnotation>()).Where(w => w.WaitType == WaitType.WaitForCompletion).Select(w => w.Resource).ToHashSet();
         runners = [.. startable.SelectMany(r => Enumerable.Range(0, Ports.ReplicasOf(r)).Select(i => new ResourceRunner(r, i, awaited.Contains(r), context)))];
         foreach (var runner in runners) runner.Start();
+        // At the first signal, not when the turn comes to stop each: what ends by itself meanwhile must not come back.
+        lifetime.ApplicationStopping.Register(StartNoMore);
         upkeep = Task.Run(UpkeepAsync, CancellationToken.None);
     }
 
@@ -49,6 +51,7 @@ internal sealed class Orchestrator(IServiceProvider services, string directory, 
             context.Cancel = true;
             hurry.Cancel();
         });
+        StartNoMore();
         var left = runners.ToList();
         if (left.Count > 0) terminal.Say("apphost", "stopping ...");
         while (left.Count > 0)
@@ -76,6 +79,11 @@ internal sealed class Orchestrator(IServiceProvider services, string directory, 
         watchdog?.Dispose();
         health.Dispose();
         stopped.Dispose();
+    }
+
+    private void StartNoMore()
+    {
+        foreach (var runner in runners) runner.StartNoMore();
     }
 
     private static void CheckOrder(IResource[] startable)

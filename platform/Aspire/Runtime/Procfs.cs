@@ -9,6 +9,19 @@ internal static class Procfs
     public const int SigTerm = 15;
     public const int SigKill = 9;
 
+    /// <summary>The program that starts another in a session of its own (util-linux, BusyBox); null where there is none.</summary>
+    public static string? SessionStarter { get; } = OperatingSystem.IsLinux() ? ProgramAt("setsid") : null;
+
+    /// <summary>The executable file that a command names, looked for in PATH where it is a bare name; null where there is none.</summary>
+    public static string? ProgramAt(string command)
+    {
+        var places = command.Contains('/', StringComparison.Ordinal)
+            ? [Path.GetFullPath(command)]
+            : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Select(folder => Path.Combine(folder, command));
+        const UnixFileMode executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        return places.FirstOrDefault(file => File.Exists(file) && !OperatingSystem.IsWindows() && (File.GetUnixFileMode(file) & executable) != 0);
+    }
+
     public static IEnumerable<int> Pids()
     {
         if (!OperatingSystem.IsLinux()) return [];

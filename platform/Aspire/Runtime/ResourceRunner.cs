@@ -47,9 +47,12 @@ internal sealed class ResourceRunner : IDisposable
         if (!Resource.Annotations.OfType<ExplicitStartupAnnotation>().Any()) life = Task.Run(LiveAsync);
     }
 
+    /// <summary>From now on nothing is started any more; what runs is left running.</summary>
+    public void StartNoMore() => stopping.Cancel();
+
     public async Task StopAsync(CancellationToken hurry)
     {
-        await stopping.CancelAsync().ConfigureAwait(false);
+        StartNoMore();
         ChildProcess? running;
         lock (gate) running = child;
         if (running is not null && !running.Exited.IsCompleted)
@@ -98,7 +101,12 @@ internal sealed class ResourceRunner : IDisposable
             {
                 var started = context.Clock.GetTimestamp();
                 var exitCode = await PortsAsync().ConfigureAwait(false) ? await RunOnceAsync().ConfigureAwait(false) : null;
-                if (stopping.IsCancellationRequested) break;
+                if (stopping.IsCancellationRequested)
+                {
+                    // Of a kill tells who killed.
+                    if (exitCode is not (null or 128 + Procfs.SigKill)) context.Terminal.Say(Id, exitCode == 0 ? "stopped" : $"stopped with {Meaning(exitCode.Value)}");
+                    break;
+                }
                 if (exitCode == 0 && !listens || othersAwaitItsEnd && exitCode is not null)
                 {
                     context.Terminal.Say(Id, $"ended with exit code {exitCode}");
@@ -186,7 +194,7 @@ internal sealed class ResourceRunner : IDisposable
         var exitCode = await child.Exited.ConfigureAwait(false);
         await running.CancelAsync().ConfigureAwait(false);
         await health.ConfigureAwait(false);
-        // Ctrl+C reaches every process of the terminal at once: give the AppHost's own a moment to be noticed, lest it be taken for a crash.
+        // Where a child cannot have a session of its own, Ctrl+C reaches it and the AppHost at once: give the AppHost's a moment to be noticed, lest it be taken for a crash.
         if (!stopping.IsCancellationRequested) await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(100), context.Clock, stopping.Token)).ConfigureAwait(false);
         lock (gate)
         {
