@@ -35,8 +35,8 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
                 TellAsync(stoppingToken),
                 BreakAsync(stoppingToken),
                 PagesAsync(stoppingToken),
-                AgainAndAgainAsync(token => ProbesAsync(headers, token), stoppingToken),
-                AgainAndAgainAsync(token => TransitionsAsync(headers, token), stoppingToken)).ConfigureAwait(false);
+                AgainAndAgainAsync(token => ProbesAsync(headers, token), Broke, clock, stoppingToken),
+                AgainAndAgainAsync(token => TransitionsAsync(headers, token), Broke, clock, stoppingToken)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -74,7 +74,7 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
                 repaired.EnsureSuccessStatusCode();
                 Add(clock.GetUtcNow(), "demo-shop is repaired", StoryMood.Plain);
             }
-            catch (HttpRequestException e)
+            catch (Exception e) when (e is HttpRequestException || e is TaskCanceledException && !stoppingToken.IsCancellationRequested)
             {
                 // Someone killed the shop: a fine story as well, and it comes back by itself.
                 Add(clock.GetUtcNow(), $"demo-shop does not answer at all: {e.Message}", StoryMood.Bad);
@@ -123,7 +123,7 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
     }
 
     /// <summary>A stream breaks when its service is restarted; the story goes on when that is back.</summary>
-    private async Task AgainAndAgainAsync(Func<CancellationToken, Task> follow, CancellationToken stoppingToken)
+    internal static async Task AgainAndAgainAsync(Func<CancellationToken, Task> follow, Action<Status> broke, TimeProvider clock, CancellationToken stoppingToken)
     {
         while (true)
         {
@@ -131,13 +131,16 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
             {
                 await follow(stoppingToken).ConfigureAwait(false);
             }
-            catch (RpcException e) when (!stoppingToken.IsCancellationRequested)
+            catch (RpcException e)
             {
-                if (e.StatusCode is not (StatusCode.Unavailable or StatusCode.Cancelled)) Add(clock.GetUtcNow(), $"the story's stream broke: {e.Status.Detail}", StoryMood.Plain);
+                // When the story itself ends, its streams are cancelled; the wait below then ends it.
+                if (e.StatusCode is not (StatusCode.Unavailable or StatusCode.Cancelled)) broke(e.Status);
             }
             await Task.Delay(TimeSpan.FromSeconds(1), clock, stoppingToken).ConfigureAwait(false);
         }
     }
+
+    private void Broke(Status status) => Add(clock.GetUtcNow(), $"the story's stream broke: {status.Detail}", StoryMood.Plain);
 
     private void Add(DateTimeOffset at, string text, StoryMood mood, bool begins = false) => steps.Writer.TryWrite(new StoryStep(at, text, mood, begins));
 

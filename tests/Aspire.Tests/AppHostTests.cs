@@ -1,6 +1,8 @@
 using Aspire.Hosting;
+using Grpc.Core;
 using Vigil.AppHost;
 using Vigil.AppHost.Demo;
+using Vigil.Testing;
 using Xunit;
 
 namespace Vigil.Aspire.Tests;
@@ -91,5 +93,22 @@ public sealed class StoryTests
         story.Add(new StoryStep(Start, "breaks", StoryMood.Plain, Begins: true));
         story.Add(new StoryStep(Start.AddSeconds(60), "breaks again", StoryMood.Plain, Begins: true));
         Assert.Equal("story  +  0.000 s                breaks again", story.Tell(Start.AddSeconds(61))[1].Line);
+    }
+}
+
+public sealed class DemoStoryTests
+{
+    [Fact]
+    public async Task AgainAndAgain_StreamCancelledBecauseTheStoryEnds_EndsAsCancelledAndIsNoFailure()
+    {
+        using var stopping = new CancellationTokenSource();
+        var told = new List<Status>();
+        var story = DemoStory.AgainAndAgainAsync(async token =>
+        {
+            await stopping.CancelAsync();
+            throw new RpcException(new Status(StatusCode.Cancelled, "Call canceled by the client."));
+        }, told.Add, TimeProvider.System, stopping.Token);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => story.DefaultTimeout());
+        Assert.Empty(told);
     }
 }
