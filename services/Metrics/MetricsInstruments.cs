@@ -28,6 +28,7 @@ internal sealed class MetricsInstruments
         JournalFailures = meter.CreateCounter<long>("vigil.metrics.journal.failures", "{commit}", "Group commits that failed.");
         JournalCommit = meter.CreateHistogram<double>("vigil.metrics.journal.commit.duration", "s", "Time of one group commit.");
         Checkpoints = meter.CreateHistogram<double>("vigil.metrics.checkpoint.duration", "s", "Time of one grain's checkpoint.");
+        QueriesRefused = meter.CreateCounter<long>("vigil.metrics.queries.refused", "{query}", "Requests of the Prometheus API answered with an error, by its type.");
         Queries = meter.CreateHistogram<double>("vigil.metrics.query.duration", "s", "Time of one query, by kind and outcome.");
     }
 
@@ -50,6 +51,8 @@ internal sealed class MetricsInstruments
     public Histogram<double> JournalCommit { get; }
 
     public Histogram<double> Checkpoints { get; }
+
+    public Counter<long> QueriesRefused { get; }
 
     public Histogram<double> Queries { get; }
 

@@ -9,7 +9,7 @@ using Vigil.ServiceDefaults;
 namespace Vigil.Metrics.Api;
 
 /// <summary>Prometheus' HTTP API for queries, under <c>/api/v1</c>: what Grafana and promtool ask. Needs the scope read.</summary>
-internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<MetricsOptions> options, TimeProvider clock)
+internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments)
 {
     private static readonly string[] GetOrPost = [HttpMethods.Get, HttpMethods.Post];
 
@@ -18,14 +18,14 @@ internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<Metri
     {
         var api = ActivatorUtilities.CreateInstance<PrometheusApi>(endpoints.ServiceProvider);
         var group = endpoints.MapGroup("/api/v1").RequireScope(Scope.Read).WithErrorFormat(PrometheusErrorFormat.Instance);
-        group.MapMethods("/query", GetOrPost, Answer(api.QueryAsync));
-        group.MapMethods("/query_range", GetOrPost, Answer(api.QueryRangeAsync));
-        group.MapMethods("/series", GetOrPost, Answer(api.SeriesAsync));
-        group.MapMethods("/labels", GetOrPost, Answer(api.LabelsAsync));
-        group.MapGet("/label/{name}/values", Answer(api.LabelValuesAsync));
-        group.MapMethods("/format_query", GetOrPost, Answer(api.FormatQueryAsync));
-        group.MapMethods("/parse_query", GetOrPost, Answer(api.ParseQueryAsync));
-        group.MapGet("/status/buildinfo", Answer(BuildInfoAsync));
+        group.MapMethods("/query", GetOrPost, api.Answer(api.QueryAsync));
+        group.MapMethods("/query_range", GetOrPost, api.Answer(api.QueryRangeAsync));
+        group.MapMethods("/series", GetOrPost, api.Answer(api.SeriesAsync));
+        group.MapMethods("/labels", GetOrPost, api.Answer(api.LabelsAsync));
+        group.MapGet("/label/{name}/values", api.Answer(api.LabelValuesAsync));
+        group.MapMethods("/format_query", GetOrPost, api.Answer(api.FormatQueryAsync));
+        group.MapMethods("/parse_query", GetOrPost, api.Answer(api.ParseQueryAsync));
+        group.MapGet("/status/buildinfo", api.Answer(BuildInfoAsync));
     }
 
     /// <summary>What an endpoint answers.</summary>
@@ -186,7 +186,7 @@ internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<Metri
         new(StatusCodes.Status503ServiceUnavailable, "timeout", "query timed out in expression evaluation");
 
     /// <summary>Every endpoint: reads the parameters, answers, and gives errors the API's form and status.</summary>
-    private static RequestDelegate Answer(Func<HttpContext, PrometheusParameters, Task<Reply>> endpoint) => async context =>
+    private RequestDelegate Answer(Func<HttpContext, PrometheusParameters, Task<Reply>> endpoint) => async context =>
     {
         PrometheusException failure;
         try
@@ -211,6 +211,7 @@ internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<Metri
         {
             failure = TimedOut();
         }
+        instruments.QueriesRefused.Add(1, new KeyValuePair<string, object?>("type", failure.Type));
         context.Response.StatusCode = failure.Status;
         await PrometheusErrorFormat.WriteAsync(context, failure.Type, failure.Message).ConfigureAwait(false);
     };

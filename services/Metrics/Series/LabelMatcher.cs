@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Vigil.Metrics.PromQL;
 
 namespace Vigil.Metrics.Series;
@@ -28,14 +27,14 @@ internal sealed class LabelMatcher : IEquatable<LabelMatcher>
     /// <summary>The longest regular expression taken, in UTF-16 units.</summary>
     public const int MaxPatternLength = 4_096;
 
-    private readonly Regex? regex;
+    private readonly ValuePattern? pattern;
 
-    private LabelMatcher(string name, MatchKind kind, string value, Regex? regex)
+    private LabelMatcher(string name, MatchKind kind, string value, ValuePattern? pattern)
     {
         Name = name;
         Kind = kind;
         Value = value;
-        this.regex = regex;
+        this.pattern = pattern;
         MatchesEmpty = Matches("");
     }
 
@@ -54,7 +53,7 @@ internal sealed class LabelMatcher : IEquatable<LabelMatcher>
     /// <summary>Makes a matcher; false with a reason where the regular expression is refused.</summary>
     public static bool TryCreate(string name, MatchKind kind, string value, out LabelMatcher? matcher, out string? error)
     {
-        Regex? regex = null;
+        ValuePattern? pattern = null;
         if (kind is MatchKind.Regex or MatchKind.NotRegex)
         {
             if (value.Length > MaxPatternLength)
@@ -65,7 +64,7 @@ internal sealed class LabelMatcher : IEquatable<LabelMatcher>
             }
             try
             {
-                regex = Re2.Compile(value);
+                pattern = new ValuePattern(value);
             }
             catch (FormatException e)
             {
@@ -74,7 +73,7 @@ internal sealed class LabelMatcher : IEquatable<LabelMatcher>
                 return false;
             }
         }
-        matcher = new LabelMatcher(name, kind, value, regex);
+        matcher = new LabelMatcher(name, kind, value, pattern);
         error = null;
         return true;
     }
@@ -89,8 +88,8 @@ internal sealed class LabelMatcher : IEquatable<LabelMatcher>
     {
         MatchKind.Equal => string.Equals(value, Value, StringComparison.Ordinal),
         MatchKind.NotEqual => !string.Equals(value, Value, StringComparison.Ordinal),
-        MatchKind.Regex => regex!.IsMatch(value),
-        _ => !regex!.IsMatch(value),
+        MatchKind.Regex => pattern!.IsMatch(value),
+        _ => !pattern!.IsMatch(value),
     };
 
     /// <summary>Whether all matchers hold for a series.</summary>

@@ -121,6 +121,32 @@ public sealed class EvaluatorTests
     [InlineData("a\\")]
     public void Regex_NotInRe2Syntax_IsRefused(string pattern) => Assert.Throws<FormatException>(() => Re2.Compile(pattern));
 
+    [Theory]
+    [InlineData(".*", "", true)]
+    [InlineData(".+", "", false)]
+    [InlineData(".+", "a\nb", true)]
+    [InlineData("", "", true)]
+    [InlineData("", "a", false)]
+    [InlineData("a|", "", true)]
+    [InlineData("a|bc", "bc", true)]
+    [InlineData("a|bc", "b", false)]
+    [InlineData("5..", "503", true)]
+    [InlineData("5..", "5030", false)]
+    public void Pattern_WithAndWithoutRegex_MatchesWholeValue(string pattern, string value, bool matches)
+    {
+        Assert.Equal(matches, LabelMatcher.Create("l", MatchKind.Regex, pattern).Matches(value));
+        Assert.Equal(!matches, LabelMatcher.Create("l", MatchKind.NotRegex, pattern).Matches(value));
+        Assert.Equal(matches, Re2.Compile(pattern).IsMatch(value));
+    }
+
+    [Fact]
+    public void Pattern_AtLengthLimit_IsTakenAndBeyondRefused()
+    {
+        Assert.True(LabelMatcher.TryCreate("l", MatchKind.Regex, new string('a', LabelMatcher.MaxPatternLength), out _, out _));
+        Assert.False(LabelMatcher.TryCreate("l", MatchKind.Regex, new string('a', LabelMatcher.MaxPatternLength + 1), out _, out var error));
+        Assert.Equal("regular expression is longer than 4096 characters", error);
+    }
+
     /// <summary>foo has a sample each second, whose value is the second.</summary>
     private static QueryResult Run(string text, int seconds, EvaluationOptions options)
     {

@@ -33,10 +33,7 @@ internal static class Re2
     {
         try
         {
-            // The pattern must stand on its own: otherwise "a)(b" would be taken.
-            var translated = Translate(pattern);
-            _ = new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-            return new Regex($@"\A(?s:{translated})\z", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+            return new Regex($@"\A(?s:{Translate(pattern)})\z", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
@@ -47,9 +44,13 @@ internal static class Re2
     private static string Translate(string pattern)
     {
         var b = new StringBuilder(pattern.Length + 8);
+        var open = 0;
         for (var i = 0; i < pattern.Length; i++)
         {
             var c = pattern[i];
+            // The pattern must stand on its own: in the group that is put around it "a)(b" would be taken.
+            if (c == '(') open++;
+            if (c == ')' && --open < 0) throw new FormatException($"error parsing regexp: unexpected ): `{pattern}`");
             if (c == '\\') i = Escape(pattern, i, b, inClass: false);
             else if (c == '[') i = Class(pattern, i, b);
             else if (c == '$') b.Append(@"\z");
