@@ -31,7 +31,8 @@ internal static class PushCommand
             var labels = new Dictionary<string, string> { ["job"] = parsed.GetValue(job)!, ["instance"] = parsed.GetValue(instance)! };
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(TimeSpan.FromSeconds(parsed.GetValue(timeout)));
-            return await PushAsync(client, lines, labels, to.Json, limit.Token).ConfigureAwait(false);
+            var total = parsed.GetValue(samples) is { Length: > 0 } ? null : parsed.GetValue(file)?.Length;
+            return await PushAsync(client, lines, total, labels, to.Json, limit.Token).ConfigureAwait(false);
         });
         return command;
     }
@@ -41,7 +42,7 @@ internal static class PushCommand
         while (reader.ReadLine() is { } line) yield return line;
     }
 
-    private static async Task<int> PushAsync(VigilClient client, IEnumerable<string> lines, Dictionary<string, string> labels, bool json, CancellationToken cancellationToken)
+    private static async Task<int> PushAsync(VigilClient client, IEnumerable<string> lines, long? total, Dictionary<string, string> labels, bool json, CancellationToken cancellationToken)
     {
         var refusals = new System.Collections.Concurrent.ConcurrentQueue<RefusedSamples>();
         Exception? lastFailure = null;
@@ -55,7 +56,7 @@ internal static class PushCommand
         try
         {
             if (json || Console.IsErrorRedirected) await SendAsync(pusher, lines, null, cancellationToken).ConfigureAwait(false);
-            else await Progress.ShowAsync("pushing", tick => SendAsync(pusher, lines, tick, cancellationToken)).ConfigureAwait(false);
+            else await Progress.ShowAsync("pushing", total, tick => SendAsync(pusher, lines, tick, cancellationToken)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (lastFailure is not null)
         {
@@ -74,10 +75,12 @@ internal static class PushCommand
     private static async Task SendAsync(MetricsPusher pusher, IEnumerable<string> lines, Action<long>? tick, CancellationToken cancellationToken)
     {
         var kinds = new Dictionary<string, SeriesKind>();
-        var number = 0L;
+        var (number, read) = (0L, 0L);
         foreach (var line in lines)
         {
             number++;
+            // About the bytes of the file: exact where the text is ASCII with plain line ends.
+            read += line.Length + 1;
             if (TextFormat.TypeLine(line) is { } type) kinds[type.Name] = type.Kind;
             if (TextFormat.Parse(line) is not { } sample)
             {
@@ -89,7 +92,7 @@ internal static class PushCommand
             if (number % 10_000 == 0)
             {
                 await pusher.FlushAsync(cancellationToken).ConfigureAwait(false);
-                tick?.Invoke(number);
+                tick?.Invoke(read);
             }
         }
         await pusher.FlushDurableAsync(cancellationToken).ConfigureAwait(false);
