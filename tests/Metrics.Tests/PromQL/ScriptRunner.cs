@@ -118,7 +118,28 @@ internal sealed partial class ScriptRunner
             .Select(s => (s.Labels, Place: s.Times.Span.IndexOf(at), s.Values)).Where(s => s.Place >= 0)
             .Select(s => new VectorElement(s.Labels, s.Values.Span[s.Place])).ToArray();
         problem = expected.CompareVector(middle, expr.Type == ExprType.Scalar);
-        return problem is null ? null : $"in range mode: {problem}";
+        return problem is null ? JudgePinned(expression, expr, at, expected) : $"in range mode: {problem}";
+    }
+
+    /// <summary>With every selector pinned to the moment by @, the same must come out whenever it is evaluated.</summary>
+    private string? JudgePinned(string expression, Expr expr, long at, Expectation expected)
+    {
+        if (!Pinning.TryPin(expr, at, out var pinned)) return null;
+        // Read again: proves that what the formatter writes means the same.
+        var text = Formatter.Format(pinned);
+        if (!PromQlParser.TryParse(text, out var read, out var error)) return $"{text}: {error}";
+        foreach (var time in (long[])[-10 * at, 0, at / 5, at, 10 * at, -1000, 1000])
+        {
+            var result = Evaluator.Instant(text, read, time, Source(read, new StepGrid(time, 1, 1)), new EvaluationOptions());
+            var problem = result.Value switch
+            {
+                ScalarValue scalar => expected.CompareVector([new(LabelSet.Empty, scalar.Value)], true),
+                VectorValue vector => expected.CompareVector(vector.Elements, false),
+                _ => "no vector",
+            };
+            if (problem is not null) return $"{text} at {time}: {problem}";
+        }
+        return null;
     }
 
     private static string? Judge(Expectation expected, Func<QueryResult> evaluate, StepGrid grid)
