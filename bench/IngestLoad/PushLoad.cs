@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Vigil.Metrics.V1;
+
+namespace Vigil.IngestLoad;
+
+/// <summary>What a run came to.</summary>
+/// <param name="BytesPerSample">Allocated in the whole process, caller included, per sample.</param>
+internal sealed record PushResult(double SamplesPerSecond, double AckP50Ms, double AckP99Ms, double BytesPerSample);
+
+/// <summary>Push streams that each keep as many frames under way as the server allows.</summary>
+internal static class PushLoad
+{
+    private static int runs;
+
+    public static async Task<PushResult> RunAsync(Service service, int streams, int samplesPerFrame, TimeSpan time, CancellationToken ct)
+    {
+        runs++;
+        using var channel = service.Connect();
+        var opened = new List<Stream>();
+        for (var i = 0; i < streams; i++) opened.Add(await Stream.OpenAsync(channel, $"run{runs}-stream{i}", samplesPerFrame, ct));
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        var start = Stopwatch.GetTimestamp();
+        await Task.WhenAll(opened.Select(s => Task.Run(() => s.RunAsync(start, time, ct), ct)));
+        var elapsed = Stopwatch.GetElapsedTime(start);
+        var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        var samples = opened.Sum(s => s.Accepted);
+        var latencies = opened.SelectMany(s => s.Latencies).Order().ToArray();
+        foreach (var stream in opened) await stream.CloseAsync();
+        return new PushResult(samples / elapsed.TotalSeconds, Percentile(latencies, 0.5), Percentile(latencies, 0.99), (double)allocated / samples);
+    }
+
+    public static double Percentile(double[] sorted, double share) => sorted.Length == 0 ? double.NaN : sorted[(int)Math.Min(sorted.Length - 1, share * sorted.Length)];
+
+    private sealed class Stream(AsyncDuplexStreamingCall<PushRequest, PushResponse> call, int framesInFlight, int samples)
+    {
+        private readonly SemaphoreSlim places = new(framesInFlight, framesInFlight);
+        private readonly long[] sentAt = new long[framesInFlight + 1];
+
+        public long Accepted { get; private set; }
+
+        public List<double> Latencies { get; } = new(1 << 16);
+
+        public static async Task<Stream> OpenAsync(GrpcChannel channel, string name, int samples, CancellationToken ct)
+        {
+            var call = new MetricsIngest.MetricsIngestClient(channel).Push(Service.Auth, cancellationToken: ct);
+            await call.RequestStream.WriteAsync(new PushRequest { Open = new Open { StreamId = name, Labels = { ["job"] = name } } }, ct);
+            if (!await call.ResponseStream.MoveNext(ct)) throw new InvalidOperationException("the stream was not opened");
+            var declare = new Declare();
+            for (uint i = 1; i <= samples; i++) declare.Series.Add(new SeriesDeclaration { Id = i, Name = "load", Kind = SeriesKind.Gauge, Labels = { new Label { Name = "i", Value = $"{i}" } } });
+            await call.RequestStream.WriteAsync(new PushRequest { Declare = declare }, ct);
+            return new Stream(call, (int)call.ResponseStream.Current.Opened.MaxFramesInFlight, samples);
+        }
+
+        public async Task RunAsync(long start, TimeSpan time, CancellationToken ct)
+        {
+            var acks = AcksAsync(ct);
+            // One message is used again for every frame: what the caller allocates is next to nothing.
+            var frame = new Frame();
+            var request = new PushRequest { Frame = frame };
+            for (uint i = 1; i <= samples; i++)
+            {
+                frame.SeriesIds.Add(i);
+                frame.Values.Add(0);
+            }
+            // Each stream is a service of its own whose samples are a millisecond apart, ending about now.
+            var clock = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 600_000;
+            while (Stopwatch.GetElapsedTime(start) < time)
+            {
+                await places.WaitAsync(ct);
+                frame.Sequence++;
+                frame.BaseTimeUnixMs = clock + (long)frame.Sequence;
+                for (var i = 0; i < samples; i++) frame.Values[i] = (frame.Sequence + (ulong)i) % 97;
+                sentAt[frame.Sequence % (ulong)sentAt.Length] = Stopwatch.GetTimestamp();
+                await call.RequestStream.WriteAsync(request, ct);
+            }
+            await call.RequestStream.CompleteAsync();
+            await acks;
+        }
+
+        public async Task CloseAsync()
+        {
+            await Task.Yield();
+            call.Dispose();
+            places.Dispose();
+        }
+
+        private async Task AcksAsync(CancellationToken ct)
+        {
+            while (await call.ResponseStream.MoveNext(ct))
+            {
+                if (call.ResponseStream.Current.Ack is not { } ack) throw new InvalidOperationException($"refused: {call.ResponseStream.Current.Refusal}");
+                if (ack.Accepted != samples) throw new InvalidOperationException($"frame {ack.Sequence}: {ack}");
+                Accepted += ack.Accepted;
+                Latencies.Add(Stopwatch.GetElapsedTime(sentAt[ack.Sequence % (ulong)sentAt.Length]).TotalMilliseconds);
+                places.Release();
+            }
+        }
+    }
+}
