@@ -27,13 +27,13 @@ internal static class PushLoad
         var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
         var samples = opened.Sum(s => s.Accepted);
         var latencies = opened.SelectMany(s => s.Latencies).Order().ToArray();
-        foreach (var stream in opened) await stream.CloseAsync();
+        foreach (var stream in opened) stream.Dispose();
         return new PushResult(samples / elapsed.TotalSeconds, Percentile(latencies, 0.5), Percentile(latencies, 0.99), (double)allocated / samples);
     }
 
     public static double Percentile(double[] sorted, double share) => sorted.Length == 0 ? double.NaN : sorted[(int)Math.Min(sorted.Length - 1, share * sorted.Length)];
 
-    private sealed class Stream(AsyncDuplexStreamingCall<PushRequest, PushResponse> call, int framesInFlight, int samples)
+    private sealed class Stream(AsyncDuplexStreamingCall<PushRequest, PushResponse> call, int framesInFlight, int samples) : IDisposable
     {
         private readonly SemaphoreSlim places = new(framesInFlight, framesInFlight);
         private readonly long[] sentAt = new long[framesInFlight + 1];
@@ -79,9 +79,8 @@ internal static class PushLoad
             await acks;
         }
 
-        public async Task CloseAsync()
+        public void Dispose()
         {
-            await Task.Yield();
             call.Dispose();
             places.Dispose();
         }

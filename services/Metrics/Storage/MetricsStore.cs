@@ -19,11 +19,13 @@ internal sealed record KnownGrain(string Grain, string Service);
 /// <remarks>
 /// A checkpoint is written in several small transactions, so that the journal, which every acknowledgement waits for, gets its
 /// turn in between. That is safe at any point of interruption because replaying a row whose samples are in the saved series
-/// already changes nothing (see <see cref="ServiceSeries"/>): rows are trimmed, and stream positions moved, by the last
-/// transaction alone.
+/// already changes nothing (see <see cref="ServiceSeries"/>): one transaction at the end moves the stream positions and says which
+/// rows are not needed any more.
 /// </remarks>
 internal sealed class MetricsStore(IDatabase database)
 {
+    private const int RowsPerTrim = 100;
+
     /// <summary>All grains that ever held a series.</summary>
     public async Task<IReadOnlyList<KnownGrain>> ReadGrainsAsync(CancellationToken ct)
     {
@@ -87,7 +89,17 @@ internal sealed class MetricsStore(IDatabase database)
     /// <param name="nextSeries">Numbers below are given out.</param>
     /// <param name="streams">Positions as they were when the checkpoint began; others are forgotten.</param>
     /// <param name="ct">Gives up.</param>
-    public ValueTask FinishCheckpointAsync(string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    public async Task FinishCheckpointAsync(string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken ct)
+    {
+        await database.WriteAsync((transaction, token) => MoveCheckpointAsync(transaction, grain, through, nextSeries, streams, token), ct).ConfigureAwait(false);
+        // From here on these rows are ignored; deleting them is only a matter of space, and done in steps as the rest.
+        int deleted;
+        do deleted = await database.WriteAsync((transaction, token) => TrimAsync(transaction, grain, through, token), ct).ConfigureAwait(false);
+        while (deleted == RowsPerTrim);
+    }
+
+    private static async ValueTask MoveCheckpointAsync(
+        DbTransaction transaction, string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken token)
     {
         await using var update = new Statement(transaction, "UPDATE metric_grains SET checkpoint_no = @no, next_series = @next WHERE grain = @grain");
         await update.Set("grain", grain).Set("no", through).Set("next", (long)nextSeries).ExecuteAsync(token).ConfigureAwait(false);
@@ -99,9 +111,13 @@ internal sealed class MetricsStore(IDatabase database)
         {
             await insert.Set("stream", stream).Set("sequence", unchecked((long)position.Sequence)).Set("seen", position.SeenAt).ExecuteAsync(token).ConfigureAwait(false);
         }
-        await using var trim = new Statement(transaction, "DELETE FROM metric_journal WHERE grain = @grain AND no <= @no");
-        await trim.Set("grain", grain).Set("no", through).ExecuteAsync(token).ConfigureAwait(false);
-    }, ct);
+    }
+
+    private static async ValueTask<int> TrimAsync(DbTransaction transaction, string grain, long through, CancellationToken token)
+    {
+        await using var trim = new Statement(transaction, "DELETE FROM metric_journal WHERE grain = @grain AND no IN (SELECT no FROM metric_journal WHERE grain = @grain AND no <= @no ORDER BY no LIMIT @most)");
+        return await trim.Set("grain", grain).Set("no", through).Set("most", (long)RowsPerTrim).ExecuteAsync(token).ConfigureAwait(false);
+    }
 
     /// <summary>Reads blocks of one series that overlap [from, through], oldest first.</summary>
     public async Task<IReadOnlyList<SampleBlock>> ReadBlocksAsync(string grain, int series, long from, long through, CancellationToken ct)
