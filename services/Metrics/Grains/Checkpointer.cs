@@ -27,6 +27,9 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
     /// <summary>The journal has grown so much that a checkpoint should not wait for its timer.</summary>
     public bool IsDue => JournalBytes >= options.CheckpointJournalBytes && running is null;
 
+    /// <summary>Ends with the checkpoint that is being made, if any.</summary>
+    public Task Running => running ?? Task.CompletedTask;
+
     /// <summary>Takes note of a row.</summary>
     public void Journaled(int bytes) => JournalBytes += bytes;
 
@@ -112,8 +115,10 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         while (deleted == BlocksPerStep);
         // Newly declared series have no samples yet: only what had some, all too old, goes.
         var gone = state.Table.All.Where(e => e.Samples.LastTime != long.MinValue && e.Samples.LastTime < cutoff && !e.Samples.Unsaved).ToArray();
-        foreach (var step in gone.Chunk(SeriesPerStep))
+        foreach (var chunk in gone.Chunk(SeriesPerStep))
         {
+            // While the chunk before was written a series may have had a sample again.
+            var step = Array.FindAll(chunk, e => e.Samples.LastTime < cutoff && !e.Samples.Unsaved);
             foreach (var entry in step) state.Table.Remove(entry);
             instruments.Series.Add(-step.Length);
             await store.DeleteSeriesAsync(grain, [.. step.Select(e => e.Id)], CancellationToken.None);

@@ -21,6 +21,7 @@ internal sealed class MonitoredServiceGrain(
     : Grain, IMonitoredServiceGrain
 {
     private readonly MetricsOptions options = settings.Value;
+    private readonly JournalLine line = new();
     private readonly Queue<Work> underWay = new();
     private readonly Dictionary<string, ulong> enqueued = new(StringComparer.Ordinal);
     private readonly Dictionary<LabelSet, int> declaring = [];
@@ -52,7 +53,8 @@ internal sealed class MonitoredServiceGrain(
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
         instruments.Series.Add(-state.Table.Count);
-        if (!broken) await checkpointer.RunAsync(Now());
+        // A checkpoint that is being made must not write over those of the next activation.
+        await (broken ? checkpointer.Running : checkpointer.RunAsync(Now()));
     }
 
     public async Task<DeclareReply> DeclareAsync(DeclareBatch batch)
@@ -197,7 +199,7 @@ internal sealed class MonitoredServiceGrain(
         underWay.Enqueue(work);
         try
         {
-            await journal.AppendAsync(new JournalRow(key, work.Row, work.Kind, work.Stream, work.Sequence, work.Data));
+            await journal.AppendAsync(line, new JournalRow(key, work.Row, work.Kind, work.Stream, work.Sequence, work.Data));
         }
         catch (JournalException e)
         {

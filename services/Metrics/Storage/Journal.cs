@@ -10,6 +10,16 @@ namespace Vigil.Metrics.Storage;
 internal sealed class JournalException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>
+/// The rows of one activation, which count on those before them. Once one could not be written none after it is: it would be found after a restart without its
+/// predecessors, and the frames that those held would be taken for known when they are sent again.
+/// </summary>
+internal sealed class JournalLine
+{
+    /// <summary>A row is missing. Read and written by the journal's writer alone.</summary>
+    public bool IsBroken { get; set; }
+}
+
+/// <summary>
 /// Makes the rows of all grains of this process durable, in the order in which they are handed in, several in one transaction:
 /// while one commit waits for the disk, the rows of the next one gather. So a lone row waits for one commit only, and a flood
 /// costs one disk flush per group.
@@ -34,9 +44,9 @@ internal sealed class Journal : IHostedService
 
     /// <summary>Returns once the row survives a crash. Rows become durable in the order of the calls.</summary>
     /// <exception cref="JournalException">It was not stored, as far as is known.</exception>
-    public async Task AppendAsync(JournalRow row)
+    public async Task AppendAsync(JournalLine line, JournalRow row)
     {
-        var pending = new Pending(row);
+        var pending = new Pending(line, row);
         // Written without awaiting where there is room, so that callers on one scheduler keep their order.
         if (!queue.Writer.TryWrite(pending))
         {
@@ -77,12 +87,17 @@ internal sealed class Journal : IHostedService
             {
                 await database.WriteAsync((transaction, ct) => InsertAsync(transaction, group, ct)).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is DbException or StorageException or InvalidOperationException or TimeoutException)
+            // Whatever it was: were this loop to end, every caller would wait for ever.
+            catch (Exception e)
             {
                 MetricsLog.JournalFailed(log, group.Count, e);
                 instruments.JournalFailures.Add(1);
                 var failure = new JournalException($"the journal could not be written: {e.Message}", e);
-                foreach (var pending in group) pending.Durable.SetException(failure);
+                foreach (var pending in group)
+                {
+                    pending.Line.IsBroken = true;
+                    pending.Durable.SetException(failure);
+                }
                 continue;
             }
             finally
@@ -100,6 +115,11 @@ internal sealed class Journal : IHostedService
         var bytes = 0;
         while (group.Count < options.JournalBatchRows && bytes < options.JournalBatchBytes && queue.Reader.TryRead(out var pending))
         {
+            if (pending.Line.IsBroken)
+            {
+                pending.Durable.SetException(new JournalException("a row before it could not be written"));
+                continue;
+            }
             group.Add(pending);
             bytes += pending.Row.Data.Length;
         }
@@ -142,8 +162,10 @@ internal sealed class Journal : IHostedService
         ("grain", row.Grain), ("no", row.No), ("kind", (long)row.Kind), ("stream", row.Stream), ("sequence", unchecked((long)row.Sequence)), ("data", row.Data),
     ];
 
-    private sealed class Pending(JournalRow row)
+    private sealed class Pending(JournalLine line, JournalRow row)
     {
+        public JournalLine Line { get; } = line;
+
         public JournalRow Row { get; } = row;
 
         public TaskCompletionSource Durable { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

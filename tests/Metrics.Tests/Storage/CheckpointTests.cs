@@ -1,8 +1,10 @@
 using Microsoft.Extensions.DependencyInjection;
+using Vigil.Metrics.Grains;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
 using Vigil.Metrics.Tests.Series;
 using Vigil.Metrics.Tests.Service;
+using Vigil.ServiceDefaults;
 using Vigil.Testing;
 using Xunit;
 
@@ -30,6 +32,7 @@ public sealed class CheckpointTests
         var journal = host.Services.GetRequiredService<Journal>();
         await store.AddGrainAsync(new KnownGrain("g", "api"), CancellationToken.None);
         var live = new ServiceSeries();
+        var line = new JournalLine();
         long row = 0;
 
         await AppendAsync(JournalKind.Declarations, 0, JournalCodec.WriteSeries([new DeclaredSeries(1, Labels, SeriesKind.Gauge, "s", "help")]));
@@ -65,7 +68,7 @@ public sealed class CheckpointTests
 
         async Task AppendAsync(JournalKind kind, ulong sequence, byte[] data)
         {
-            await journal.AppendAsync(new JournalRow("g", ++row, kind, kind == JournalKind.Declarations ? "" : "s", sequence, data)).DefaultTimeout();
+            await journal.AppendAsync(line, new JournalRow("g", ++row, kind, kind == JournalKind.Declarations ? "" : "s", sequence, data)).DefaultTimeout();
             if (kind == JournalKind.Declarations) live.ApplyDeclarations(row, data, null);
             else live.ApplySamples(row, data, kind == JournalKind.Deltas, "s", sequence, Start, new AppendTally(), null);
         }
@@ -88,12 +91,57 @@ public sealed class CheckpointTests
     {
         await using var host = await MetricsHost.StartAsync();
         var journal = host.Services.GetRequiredService<Journal>();
+        var line = new JournalLine();
         var data = JournalCodecTests.Write([(1, Start, 1)]);
-        await journal.AppendAsync(new JournalRow("g", 1, JournalKind.Samples, "s", 1, data)).DefaultTimeout();
-        await Assert.ThrowsAsync<JournalException>(() => journal.AppendAsync(new JournalRow("g", 1, JournalKind.Samples, "t", 9, data)).DefaultTimeout());
-        await journal.AppendAsync(new JournalRow("g", 2, JournalKind.Samples, "s", 2, data)).DefaultTimeout();
+        await journal.AppendAsync(line, new JournalRow("g", 1, JournalKind.Samples, "s", 1, data)).DefaultTimeout();
+        await Assert.ThrowsAsync<JournalException>(() => journal.AppendAsync(new JournalLine(), new JournalRow("g", 1, JournalKind.Samples, "t", 9, data)).DefaultTimeout());
+        await journal.AppendAsync(line, new JournalRow("g", 2, JournalKind.Samples, "s", 2, data)).DefaultTimeout();
         var (state, _) = await host.Services.GetRequiredService<MetricsStore>().LoadAsync("g", 0, Start, CancellationToken.None).DefaultTimeout();
         Assert.Equal(["s"], state.Streams.Keys);
+    }
+
+    [Fact]
+    public async Task Append_RowFailsAndTheNextCouldBeStored_NeitherIsAndResendingStoresBoth()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:JournalBatchRows", "1")]);
+        var database = host.Services.GetRequiredService<IDatabase>();
+        var id = (await host.Grain("api").DeclareAsync(new DeclareBatch { Series = [new SeriesSpec { Labels = Labels, Kind = SeriesKind.Gauge, Unit = "", Help = "" }] }).DefaultTimeout()).Ids[0];
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        Assert.Equal(1, (await AppendAsync(1)).Accepted);
+        await ExecuteAsync("CREATE TRIGGER full BEFORE INSERT ON metric_journal WHEN NEW.sequence = 2 BEGIN SELECT RAISE(ABORT, 'the disk is full'); END");
+
+        // Both rows wait for SQLite's one writer before the first of them fails.
+        var release = new TaskCompletionSource();
+        var held = database.WriteAsync(async (_, _) => await release.Task).AsTask();
+        var (second, third) = (AppendAsync(2), AppendAsync(3));
+        await host.Grain("api").GetStatusAsync().DefaultTimeout();
+        release.SetResult();
+        await held.DefaultTimeout();
+        await Assert.ThrowsAsync<ServiceUnavailableException>(() => second);
+        await Assert.ThrowsAsync<ServiceUnavailableException>(() => third);
+
+        await ExecuteAsync("DROP TRIGGER full");
+        Assert.Equal((1, 0), await AgainAsync(2));
+        Assert.Equal((1, 0), await AgainAsync(3));
+        Assert.Equal(3, await host.ValueAsync("count_over_time(m[1m])", now + 10));
+
+        Task<AppendReply> AppendAsync(int sequence) => host.Grain("api").AppendAsync(new AppendBatch
+        {
+            StreamId = "s", Sequence = (ulong)sequence, Previous = (ulong)sequence - 1, Count = 1, Series = [id], Times = [now + sequence], Values = [sequence], ReceivedUnixUs = 1,
+        }).DefaultTimeout();
+
+        async Task<(int, int)> AgainAsync(int sequence)
+        {
+            var reply = await AppendAsync(sequence);
+            return (reply.Accepted, reply.Duplicates);
+        }
+
+        async Task ExecuteAsync(string sql) => await database.WriteAsync(async (transaction, ct) =>
+        {
+            await using var command = transaction.Connection!.CreateCommand();
+            (command.Transaction, command.CommandText) = (transaction, sql);
+            await command.ExecuteNonQueryAsync(ct);
+        }).DefaultTimeout();
     }
 
     [Fact]
