@@ -7,7 +7,7 @@ namespace Vigil.Metrics.Grains;
 internal interface IServiceIndexGrain : IGrainWithStringKey
 {
     /// <summary>The key of the only one.</summary>
-    public const string Key = "index";
+    const string Key = "index";
 
     /// <summary>Adds a grain, durably. False where the limit is reached.</summary>
     [Alias("Register")]
