@@ -28,11 +28,17 @@ try
         Console.WriteLine($"Prometheus and Alertmanager are left out: {missing}");
         return 0;
     }
-    await using (var pages = await PageReceiver.StartAsync())
-    await using (var prometheus = await PrometheusSide.StartAsync(pages, folder))
+    // How long after a scrape the rules are evaluated is fixed by hashes of addresses and names for as long as a Prometheus runs: a fresh
+    // pair on other ports for each few flips goes through many such distances.
+    const int FlipsPerStart = 4;
+    var rows = new PrometheusRows();
+    for (var done = 0; done < options.PrometheusFlips; done += FlipsPerStart)
     {
-        foreach (var row in await prometheus.FlipAsync(options.PrometheusFlips)) Console.WriteLine(row);
+        await using var pages = await PageReceiver.StartAsync();
+        await using var prometheus = await PrometheusSide.StartAsync(pages, Directory.CreateDirectory(Path.Combine(folder, $"prometheus-{done}")).FullName);
+        await prometheus.FlipAsync(Math.Min(FlipsPerStart, options.PrometheusFlips - done), rows);
     }
+    foreach (var row in rows.All) Console.WriteLine(row);
     return 0;
 }
 finally

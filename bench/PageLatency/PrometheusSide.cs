@@ -3,6 +3,20 @@ using Vigil.Testing;
 
 namespace Vigil.PageLatency;
 
+/// <summary>What is measured of Prometheus and Alertmanager.</summary>
+internal sealed class PrometheusRows
+{
+    private const string System = "Prometheus+Alertmanager";
+
+    public Latencies FromScrape { get; } = new(System, "sample scraped -> page");
+
+    public Latencies FromChange { get; } = new(System, "value changed -> page");
+
+    public Latencies Resolved { get; } = new(System, "recovery scraped -> page taken back");
+
+    public IReadOnlyList<Latencies> All => [FromScrape, FromChange, Resolved];
+}
+
 /// <summary>Prometheus and Alertmanager with every interval at 1 s, the shortest that is usual, watching the same flip.</summary>
 internal sealed class PrometheusSide : IAsyncDisposable
 {
@@ -28,11 +42,9 @@ internal sealed class PrometheusSide : IAsyncDisposable
         }
     }
 
-    public async Task<IReadOnlyList<Latencies>> FlipAsync(int count)
+    /// <summary>Flips the gauge <paramref name="count"/> times; times go to <paramref name="rows"/>.</summary>
+    public async Task FlipAsync(int count, PrometheusRows rows)
     {
-        var fromScrape = new Latencies("Prometheus+Alertmanager", "sample scraped -> page");
-        var fromChange = new Latencies("Prometheus+Alertmanager", "value changed -> page");
-        var resolved = new Latencies("Prometheus+Alertmanager", "recovery scraped -> page taken back");
         for (var i = 0; i < count; i++)
         {
             // Anywhere within the second of a scrape.
@@ -40,13 +52,12 @@ internal sealed class PrometheusSide : IAsyncDisposable
             var changed = Stopwatch.GetTimestamp();
             var scraped = pages.SetGauge(1);
             var paged = await pages.NextAsync("firing");
-            fromScrape.Add(await scraped, paged);
-            fromChange.Add(changed, paged);
+            rows.FromScrape.Add(await scraped, paged);
+            rows.FromChange.Add(changed, paged);
             scraped = pages.SetGauge(0);
             var back = await pages.NextAsync("resolved");
-            resolved.Add(await scraped, back);
+            rows.Resolved.Add(await scraped, back);
         }
-        return [fromScrape, fromChange, resolved];
     }
 
     public async ValueTask DisposeAsync()
