@@ -11,12 +11,15 @@ namespace Vigil.Metrics.Grains;
 internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOptions> options, TimeProvider clock, ILogger<ServiceIndexGrain> log)
     : Grain, IServiceIndexGrain
 {
+    private const int FirstSweep = 1_000;
+
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
 
     private readonly HashSet<string> known = new(StringComparer.Ordinal);
     private readonly List<string> grains = [];
     private readonly List<string> services = [];
     private readonly Dictionary<string, DateTimeOffset> followers = new(StringComparer.Ordinal);
+    private int sweepAt = FirstSweep;
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -36,8 +39,20 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
 
     public Task<GrainList?> ListAsync(int knownCount, string? subscriber)
     {
-        if (subscriber is not null) followers[subscriber] = clock.GetUtcNow() + Lease;
+        if (subscriber is not null) Follow(subscriber, clock.GetUtcNow());
         return Task.FromResult(knownCount == grains.Count ? null : new GrainList { Grains = [.. grains], Services = [.. services] });
+    }
+
+    private void Follow(string subscriber, DateTimeOffset now)
+    {
+        followers[subscriber] = now + Lease;
+        if (followers.Count < sweepAt) return;
+        // Without new services nobody is told, and so nobody who left would be noticed.
+        foreach (var (follower, until) in followers)
+        {
+            if (until < now) followers.Remove(follower);
+        }
+        sweepAt = Math.Max(FirstSweep, 2 * followers.Count);
     }
 
     private bool Add(KnownGrain grain)

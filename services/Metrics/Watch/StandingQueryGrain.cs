@@ -19,7 +19,9 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
     : Grain, IStandingQueryGrain
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Unfollowed = TimeSpan.FromSeconds(90);
+
+    /// <summary>Followers ask at least every ten seconds.</summary>
+    private static readonly TimeSpan Unfollowed = TimeSpan.FromSeconds(30);
 
     /// <summary>Evaluations that keep taking longer get no more than a tenth of the time.</summary>
     private static readonly TimeSpan Quick = TimeSpan.FromMilliseconds(50);
@@ -32,17 +34,16 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
     private bool dirty;
     private bool evaluating;
     private int followers;
-    private DateTimeOffset followedAt;
+    private DateTimeOffset followedAt = DateTimeOffset.MinValue;
     private DateTimeOffset notBefore;
     private (TimeSpan Last, TimeSpan Before) took;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         text = this.GetPrimaryKeyString();
-        followedAt = clock.GetUtcNow();
         if (!PromQlParser.TryParse(text, out expr, out var error))
         {
-            current = new StandingValue { Version = 1, EvaluatedAt = followedAt.ToUnixTimeMilliseconds(), Error = error.ToString() };
+            current = new StandingValue { Version = 1, EvaluatedAt = clock.GetUtcNow().ToUnixTimeMilliseconds(), Error = error.ToString() };
             return Task.CompletedTask;
         }
         instruments.Watches.Add(1);
@@ -66,7 +67,8 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
                 dirty = true;
                 await EvaluateAsync();
             }
-            if (current.Version == version && wait > TimeSpan.Zero) await WaitAsync(next.Task, wait);
+            // Version 0: another call's evaluation is still on its way.
+            if ((current.Version == version || current.Version == 0) && wait > TimeSpan.Zero) await WaitAsync(next.Task, wait);
             return current;
         }
         finally
@@ -78,6 +80,9 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
 
     public Task InputsChangedAsync(long receivedUnixUs)
     {
+        // Such a call activates the grain anew after the last follower has left. An evaluation would renew the subscription that the
+        // call comes from, and so on for ever.
+        if (!IsFollowed(clock.GetUtcNow())) return Task.CompletedTask;
         cause = Math.Max(cause, receivedUnixUs);
         dirty = true;
         // Not awaited: who tells must not wait for the evaluation, which reads from it.
@@ -85,10 +90,12 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
         return Task.CompletedTask;
     }
 
+    private bool IsFollowed(DateTimeOffset now) => followers > 0 || now - followedAt <= Unfollowed;
+
     private Task TickAsync()
     {
         var now = clock.GetUtcNow();
-        if (followers == 0 && now - followedAt > Unfollowed)
+        if (!IsFollowed(now))
         {
             DeactivateOnIdle();
             return Task.CompletedTask;
@@ -132,7 +139,8 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
         }
         catch (Exception e) when (e is EvaluationException or RefusalException or OperationCanceledException)
         {
-            MetricsLog.StandingQueryFailed(log, text, e.Message);
+            // Once, not with each evaluation until somebody mends it.
+            if (e.Message != current.Error) MetricsLog.StandingQueryFailed(log, text, e.Message);
             value = new StandingValue { EvaluatedAt = at, Error = e.Message };
         }
         Pace(clock.GetElapsedTime(start));

@@ -127,7 +127,9 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
             var left = heartbeat - clock.GetElapsedTime(start);
             var wait = left > LongestPoll ? LongestPoll : left > TimeSpan.Zero ? left : TimeSpan.Zero;
             var value = await grain.NextAsync(version, wait).WaitAsync(ending).ConfigureAwait(false);
-            if (value.Version != version || clock.GetElapsedTime(start) >= heartbeat) return value;
+            // Not evaluated yet: nothing is known, which is something else than an empty vector. Silence says so.
+            if (value.Version == 0) start = clock.GetTimestamp();
+            else if (value.Version != version || clock.GetElapsedTime(start) >= heartbeat) return value;
         }
     }
 

@@ -1,4 +1,7 @@
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans;
+using Vigil.Metrics.Grains;
 using Vigil.Metrics.V1;
 using Vigil.Testing;
 using Xunit;
@@ -125,6 +128,31 @@ public sealed class QueryTests
         var failure = await Assert.ThrowsAsync<RpcException>(() => NextAsync(watch, _ => false));
         Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
         Assert.Contains("Metrics:MaxWatchesPerStream", failure.Status.Detail);
+    }
+
+    [Fact]
+    public async Task StandingQuery_ToldOfSamplesAfterItsLastFollowerLeft_DoesNotComeBackToLife()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var query = host.Services.GetRequiredService<IGrainFactory>().GetGrain<IStandingQueryGrain>("vector(1)");
+        // The service's grain still holds the lease: this call activates the query again, which must not evaluate, since that renews the lease.
+        await query.InputsChangedAsync(123).DefaultTimeout();
+        var first = await query.NextAsync(0, TimeSpan.FromSeconds(10)).DefaultTimeout();
+        Assert.Equal((1L, 0L), (first.Version, first.CauseReceivedUnixUs));
+        // Whoever follows is told.
+        await query.InputsChangedAsync(456).DefaultTimeout();
+        var second = await query.NextAsync(1, TimeSpan.FromSeconds(10)).DefaultTimeout();
+        Assert.Equal(456, second.CauseReceivedUnixUs);
+    }
+
+    [Fact]
+    public async Task StandingQuery_SecondFollowerDuringTheFirstEvaluation_WaitsForItsValue()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var query = host.Services.GetRequiredService<IGrainFactory>().GetGrain<IStandingQueryGrain>("vector(7)");
+        // -1, as a new watch asks: an empty vector would be taken for missing data.
+        var values = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => query.NextAsync(-1, TimeSpan.FromSeconds(10)))).DefaultTimeout();
+        Assert.All(values, v => Assert.Equal(7, Assert.Single(v.Vector).Value));
     }
 
     private static async Task RegisterAsync(AsyncDuplexStreamingCall<WatchRequest, WatchEvent> watch, string id, string expr) =>
