@@ -4,8 +4,14 @@ namespace Vigil.Alerting.Notify;
 internal static class DispatchMath
 {
     /// <summary>
+    /// A page waits no longer because the other side asks for it: "tomorrow" must neither hold it up until then nor, as that is past its age, have it given up.
+    /// </summary>
+    public static readonly TimeSpan LongestAskedFor = TimeSpan.FromMinutes(5);
+
+    /// <summary>
     /// How long to wait after a failed attempt; null to give up. Doubles from the first delay to the longest, varied by a factor
-    /// of 0.5 to 1.5 so that the pages of an outage do not come back in step; never shorter than the other side asked for.
+    /// of 0.5 to 1.5 so that the pages of an outage do not come back in step; never shorter than the other side asked for, up to
+    /// <see cref="LongestAskedFor"/>.
     /// </summary>
     /// <param name="result">How the attempt went.</param>
     /// <param name="attempts">Attempts made, from 1.</param>
@@ -18,7 +24,8 @@ internal static class DispatchMath
         var delay = options.FirstDelay * Math.Pow(2, Math.Min(attempts - 1, 30));
         if (delay > options.LongestDelay) delay = options.LongestDelay;
         delay *= 0.5 + random;
-        if (result.RetryAfter is { } after && after > delay) delay = after;
+        var asked = result.RetryAfter > LongestAskedFor ? LongestAskedFor : result.RetryAfter;
+        if (asked > delay) delay = asked.Value;
         return age + delay > options.MaxAge ? null : delay;
     }
 

@@ -136,7 +136,8 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
             if (result.Delivered)
             {
                 metrics.PageSent(route.Channel.Name, page.Status, latency);
-                LogSent(page.Status, page.Alertname, route.Channel.Name, attempt, latency.TotalMilliseconds);
+                if (page.CauseReceivedUnixUs > 0) LogSent(page.Status, page.Alertname, route.Channel.Name, attempt, latency.TotalMilliseconds);
+                else LogSentOnTime(page.Status, page.Alertname, route.Channel.Name, attempt);
                 await RecordAsync(new Delivery(page, route.Channel.Name, now, attempt, true, "", latency)).ConfigureAwait(false);
                 return;
             }
@@ -210,6 +211,10 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
 
     [LoggerMessage(1, LogLevel.Information, "Told {Status} {Alert} to {Channel}, attempt {Attempt}, {LatencyMs:0.0} ms after its cause")]
     private partial void LogSent(string status, string alert, string channel, int attempt, double latencyMs);
+
+    // Time caused it, not a sample: there is nothing to measure from.
+    [LoggerMessage(9, LogLevel.Information, "Told {Status} {Alert} to {Channel}, attempt {Attempt}")]
+    private partial void LogSentOnTime(string status, string alert, string channel, int attempt);
 
     [LoggerMessage(2, LogLevel.Warning, "Could not tell {Alert} to {Channel}, attempt {Attempt}: {Detail}; again in {Seconds:0.0} s")]
     private partial void LogRetry(string alert, string channel, int attempt, string detail, double seconds);

@@ -13,6 +13,7 @@ public sealed class DispatchMathTests
     [InlineData("half as long with the lowest dice", true, 1, 0, 0d, null, 0.5d)]
     [InlineData("half longer with the highest", true, 1, 0, 1d, null, 1.5d)]
     [InlineData("as long as the other side asked for", true, 1, 0, 0.5, 20d, 20d)]
+    [InlineData("five minutes when the other side asks for a day", true, 1, 0, 0.5, 86_400d, 300d)]
     [InlineData("not shorter because the other side asked for less", true, 4, 0, 0.5, 1d, 8d)]
     [InlineData("none when trying again cannot help", false, 1, 0, 0.5, null, null)]
     [InlineData("none after the last attempt", true, 10, 0, 0.5, null, null)]

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Vigil.Alerting.Notify;
@@ -205,6 +206,32 @@ public sealed class PageDispatcherTests
         Assert.True((await reports.NextReport()).Delivered);
         Assert.True(log.Deliveries.Values.Single().Delivered);
         Assert.False(dispatcher.Revive("nosuch", first));
+    }
+
+    [Theory]
+    [InlineData(0, "Told firing ", "attempt 1")]
+    [InlineData(40, "Told firing ", "40.0 ms after its cause")]
+    public async Task Offer_DeliveredPage_IsLoggedWithItsLatencyOnlyWhereASampleCausedIt(int latencyMs, string starts, string ends)
+    {
+        var lines = new LineCollector();
+        await using var dispatcher = new PageDispatcher([new ScriptedChannel("c")], log, reports, Options.Create(options), clock, Pages.Metrics(), lines);
+        var cause = latencyMs == 0 ? 0 : (clock.GetUtcNow().ToUnixTimeMilliseconds() - latencyMs) * 1000;
+        dispatcher.Offer(Pages.Page() with { CauseReceivedUnixUs = cause });
+        await reports.NextSettled();
+        var line = Assert.Single(lines.Lines);
+        Assert.StartsWith(starts, line, StringComparison.Ordinal);
+        Assert.EndsWith(ends, line, StringComparison.Ordinal);
+    }
+
+    private sealed class LineCollector : ILogger<PageDispatcher>
+    {
+        public List<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add(formatter(state, exception));
     }
 
     private PageDispatcher Dispatcher(params IChannel[] channels) =>
