@@ -30,6 +30,9 @@ internal static partial class MetricsLog
     [LoggerMessage(8, LogLevel.Warning, "Standing query {Expression} failed: {Reason}", EventName = "StandingQueryFailed")]
     public static partial void StandingQueryFailed(ILogger logger, string expression, string reason);
 
+    [LoggerMessage(11, LogLevel.Warning, "Standing query {Expression} could not read its inputs", EventName = "StandingQueryBroken")]
+    public static partial void StandingQueryBroken(ILogger logger, string expression, Exception cause);
+
     [LoggerMessage(9, LogLevel.Warning, "Watching {Expression} was interrupted; it is taken up again", EventName = "WatchInterrupted")]
     public static partial void WatchInterrupted(ILogger logger, string expression, Exception cause);
 }

@@ -59,6 +59,9 @@ internal sealed record SeriesRules(int MaxLabels = 64, int MaxNameLength = 256, 
             if (label.Length > MaxNameLength) return (RefusalCause.BadLabel, $"label name \"{Short(label)}\" of {name} is {label.Length} characters long; at most {MaxNameLength} are allowed");
             if (label == LabelSet.NameLabel) return (RefusalCause.BadLabel, $"{name} gives its metric name again as the label __name__");
             if (!seen.Add(label)) return (RefusalCause.BadLabel, $"label \"{label}\" of {name} is given twice");
+            // It becomes the key of a grain and of database rows, which take neither.
+            if (label == "job" && ((value.Length > 0 && string.IsNullOrWhiteSpace(value)) || value.Contains('\0', StringComparison.Ordinal)))
+                return (RefusalCause.BadLabel, $"label \"job\" of {name} is blank or contains the character 0: it names the service");
             var bytes = Encoding.UTF8.GetByteCount(value);
             if (bytes > MaxValueBytes) return (RefusalCause.BadLabel, $"label \"{label}\" of {name} is {bytes} bytes long; at most {MaxValueBytes} are allowed");
         }

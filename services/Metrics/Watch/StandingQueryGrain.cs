@@ -143,6 +143,12 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
             if (e.Message != current.Error) MetricsLog.StandingQueryFailed(log, text, e.Message);
             value = new StandingValue { EvaluatedAt = at, Error = e.Message };
         }
+        catch (Exception e)
+        {
+            // Storage, say. Followers must hear of it: an old value that is confirmed again would be a lie.
+            MetricsLog.StandingQueryBroken(log, text, e);
+            value = new StandingValue { EvaluatedAt = at, Error = "the inputs cannot be read for the moment: the log says why" };
+        }
         Pace(clock.GetElapsedTime(start));
         if (causedBy == 0 && current.Version > 0 && StandingResult.Same(current, value))
         {

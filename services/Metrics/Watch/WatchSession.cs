@@ -104,10 +104,11 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
                     ? await PollAsync(expr, version, heartbeat, ending).ConfigureAwait(false)
                     : await RefuseAsync(refused, version, heartbeat, ending).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is OrleansException or TimeoutException)
+            // Whatever it was: a watch that ends without a word would leave its caller waiting for ever.
+            catch (Exception e) when (!ending.IsCancellationRequested)
             {
                 MetricsLog.WatchInterrupted(log, expr, e);
-                value = new StandingValue { Version = -2, Error = $"the value cannot be had for the moment: {e.Message}", EvaluatedAt = clock.GetUtcNow().ToUnixTimeMilliseconds() };
+                value = new StandingValue { Version = -2, Error = $"the value cannot be had for the moment: {(e is OrleansException or TimeoutException ? e.Message : "the log says why")}", EvaluatedAt = clock.GetUtcNow().ToUnixTimeMilliseconds() };
                 await Task.Delay(RetryAfter, clock, ending).ConfigureAwait(false);
             }
             var changed = value.Version != version;

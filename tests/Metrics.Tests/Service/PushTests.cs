@@ -91,6 +91,9 @@ public sealed class PushTests
         await client.DeclareAsync(PushClient.Series(1, "m"), PushClient.Series(2, "9bad"), PushClient.Series(3, "m", ("a-b", "x")));
         Assert.Equal((2u, RefusalReason.BadName), Of(await client.RefusalAsync()));
         Assert.Equal((3u, RefusalReason.BadLabel), Of(await client.RefusalAsync()));
+        await client.DeclareAsync(PushClient.Series(4, "m", ("job", " ")), PushClient.Series(5, "m", ("job", "a\0b")));
+        Assert.Equal((4u, RefusalReason.BadLabel), Of(await client.RefusalAsync()));
+        Assert.Equal((5u, RefusalReason.BadLabel), Of(await client.RefusalAsync()));
         await client.DeclareAsync(1, "other");
         Assert.Equal((1u, RefusalReason.ConflictingDeclaration), Of(await client.RefusalAsync()));
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Orleans;
 using Vigil.Metrics.Grains;
 using Vigil.Metrics.V1;
+using Vigil.ServiceDefaults;
 using Vigil.Testing;
 using Xunit;
 
@@ -109,6 +110,25 @@ public sealed class QueryTests
         var changed = await NextAsync(watch, e => e.Vector.Samples[0].Value == 2);
         Assert.InRange(changed.CauseReceivedUnixUs, before, (Now + 1) * 1000);
     }
+
+    [Fact]
+    public async Task Watch_InputsThatCannotBeRead_AreAnErrorUntilTheyCan()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        await ExecuteAsync(host, "ALTER TABLE metric_grains RENAME TO gone");
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        await RegisterAsync(watch, "w", "m");
+        Assert.Contains("the log says why", (await NextAsync(watch, _ => true)).Error);
+        await ExecuteAsync(host, "ALTER TABLE gone RENAME TO metric_grains");
+        Assert.Empty((await NextAsync(watch, e => e.OutcomeCase == WatchEvent.OutcomeOneofCase.Vector)).Vector.Samples);
+    }
+
+    private static async Task ExecuteAsync(MetricsHost host, string sql) => await host.Services.GetRequiredService<IDatabase>().WriteAsync(async (transaction, ct) =>
+    {
+        await using var command = transaction.Connection!.CreateCommand();
+        (command.Transaction, command.CommandText) = (transaction, sql);
+        await command.ExecuteNonQueryAsync(ct);
+    }).DefaultTimeout();
 
     [Fact]
     public async Task Watch_BadExpressions_AreErrorsOfTheirOwnAndOthersGoOn()
