@@ -1,3 +1,5 @@
+using Orleans.Configuration;
+using Orleans.Hosting;
 using Vigil.Orleans.Tests.Grains;
 
 namespace Vigil.Orleans.Tests;
@@ -41,6 +43,25 @@ public sealed class InterleavingTests : IAsyncLifetime
         Probe.Open("a");
         await first.DefaultTimeout();
         Assert.Equal(["in:a", "in:b", "out:b", "out:a"], Probe.Log);
+    }
+
+    [Fact]
+    public async Task Call_BeyondTheHardLimit_IsRefusedAndThoseBeforeItAreNot()
+    {
+        await using var limited = await TestSilo.StartAsync(silo => silo.Configure<SiloMessagingOptions>(o => o.MaxEnqueuedRequestsHardLimit = 3));
+        var grain = limited.Grains.GetGrain<IGateGrain>("g", typeof(GateGrain).FullName);
+        var calls = new List<Task> { grain.Pass("a") };
+        await limited.Probe.Marked("in:a");
+        // As with the official silo, one more than the limit: it looks at how many there are before the call.
+        for (var i = 0; i < 3; i++) calls.Add(grain.Pass("a"));
+        var refusal = await Assert.ThrowsAsync<LimitExceededException>(() => grain.Pass("a").DefaultTimeout());
+        Assert.Contains("MaxEnqueuedRequestsHardLimit", refusal.Message, StringComparison.Ordinal);
+        // Others have limits of their own.
+        limited.Probe.Open("b");
+        await limited.Grains.GetGrain<IGateGrain>("other", typeof(GateGrain).FullName).Pass("b").DefaultTimeout();
+        limited.Probe.Open("a");
+        await Task.WhenAll(calls).DefaultTimeout();
+        await grain.Pass("a").DefaultTimeout();
     }
 
     [Fact]

@@ -50,6 +50,24 @@ namespace Orleans.Runtime
         public SiloUnavailableException(string message, Exception innerException) : base(message, innerException) { }
     }
 
+    /// <summary>The grain has more calls to see to than it may have: the call did not run, and may be made again later.</summary>
+    [GenerateSerializer]
+    public sealed class LimitExceededException : OrleansException
+    {
+        /// <summary>A limit without a name.</summary>
+        public LimitExceededException() : base("Limit exceeded") { }
+
+        /// <summary>A limit, in words.</summary>
+        public LimitExceededException(string message) : base(message) { }
+
+        /// <summary>A limit, in words, with the cause.</summary>
+        public LimitExceededException(string message, Exception innerException) : base(message, innerException) { }
+
+        /// <summary>A limit by its name, with what there is, what may be, and where.</summary>
+        public LimitExceededException(string limitName, int current, int threshold, object extraInfo)
+            : base($"Limit exceeded {limitName} Current={current} Threshold={threshold} {extraInfo}") { }
+    }
+
     /// <summary>An error of the reminder service.</summary>
     [GenerateSerializer]
     public sealed class ReminderException(string message) : OrleansException(message);

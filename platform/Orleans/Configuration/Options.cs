@@ -60,7 +60,19 @@ namespace Orleans.Configuration
     }
 
     /// <summary>How calls are made within a silo.</summary>
-    public class SiloMessagingOptions : MessagingOptions;
+    public class SiloMessagingOptions : MessagingOptions
+    {
+        /// <summary>
+        /// Calls, running and waiting, that an activation may have before it warns in the log. 0, the default, for no limit.
+        /// </summary>
+        public int MaxEnqueuedRequestsSoftLimit { get; set; }
+
+        /// <summary>
+        /// Calls, running and waiting, that an activation may have before it refuses further ones with a
+        /// <see cref="Orleans.Runtime.LimitExceededException"/>. 0, the default, for no limit.
+        /// </summary>
+        public int MaxEnqueuedRequestsHardLimit { get; set; }
+    }
 
     /// <summary>Where ADO.NET keeps grain state.</summary>
     public class AdoNetGrainStorageOptions

@@ -11,6 +11,7 @@ internal sealed partial class Activation
     private int runningReaders;
     private int runningExclusive;
     private int runningCount;
+    private int waitingCount;
 
     /// <summary>
     /// The call that this turn belongs to, as far as that is known: while several calls interleave, only the part of a call before its
@@ -37,6 +38,12 @@ internal sealed partial class Activation
         // It timed out or was cancelled on its way.
         if (call.IsDone) return;
         if (call.KeepsAlive) lastActive = Silo.Epoch;
+        if (Silo.LimitsCalls && call.IsForwardable && state != ActivationState.Gone && Overload() is { } overload)
+        {
+            Silo.Instruments.Refused(grainClass.GrainType);
+            call.Fail(overload, this);
+            return;
+        }
         switch (state)
         {
             case ActivationState.Valid when MayRun(call):
@@ -60,6 +67,17 @@ internal sealed partial class Activation
         Unlink(call);
         call.Complete(this);
         RunWaiting();
+    }
+
+    /// <summary>Why a further call is refused; null where it is not.</summary>
+    private LimitExceededException? Overload()
+    {
+        var (soft, hard) = (Silo.Messaging.MaxEnqueuedRequestsSoftLimit, Silo.Messaging.MaxEnqueuedRequestsHardLimit);
+        var calls = runningCount + waitingCount;
+        if (hard > 0 && calls > hard) return new LimitExceededException(nameof(Configuration.SiloMessagingOptions.MaxEnqueuedRequestsHardLimit), calls, hard, GrainId);
+        // Once each time that it is passed, not for each call beyond it.
+        if (soft > 0 && calls == soft + 1) Silo.Log.ManyCalls(GrainId, calls, soft);
+        return null;
     }
 
     private bool MayRun(GrainCall call) =>
@@ -116,7 +134,7 @@ internal sealed partial class Activation
     {
         var call = firstWaiting;
         firstWaiting = lastWaiting = null;
-        waitingReaders = 0;
+        waitingReaders = waitingCount = 0;
         while (call is not null)
         {
             var next = (GrainCall?)call.Next;
@@ -133,6 +151,7 @@ internal sealed partial class Activation
         if (lastWaiting is null) firstWaiting = call;
         else lastWaiting.Next = call;
         lastWaiting = call;
+        waitingCount++;
         if (call.IsReadOnly) waitingReaders++;
     }
 
@@ -143,6 +162,7 @@ internal sealed partial class Activation
         if (firstWaiting is null) lastWaiting = null;
         call.Next = null;
         call.IsWaiting = false;
+        waitingCount--;
         if (call.IsReadOnly) waitingReaders--;
         return call;
     }

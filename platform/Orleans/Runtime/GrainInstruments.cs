@@ -9,6 +9,7 @@ internal sealed class GrainInstruments
     private readonly Histogram<double> latency;
     private readonly Counter<long> timedOut;
     private readonly Counter<long> canceled;
+    private readonly Counter<long> rejected;
     private readonly Counter<long> activated;
     private readonly Counter<long> deactivated;
     private readonly Counter<long> failed;
@@ -21,6 +22,7 @@ internal sealed class GrainInstruments
         latency = meter.CreateHistogram<double>("orleans-app-requests-latency", "ms", "Time from sending a grain call to its outcome");
         timedOut = meter.CreateCounter<long>("orleans-app-requests-timedout", description: "Grain calls that got no answer in time");
         canceled = meter.CreateCounter<long>("orleans-app-requests-canceled", description: "Grain calls given up by their callers");
+        rejected = meter.CreateCounter<long>("orleans-messaging-rejected", description: "Grain calls refused because the grain had too many");
         activated = meter.CreateCounter<long>("orleans-catalog-activation-created", description: "Activations made");
         deactivated = meter.CreateCounter<long>("orleans-catalog-activation-destroyed", description: "Activations that went");
         failed = meter.CreateCounter<long>("orleans-catalog-activation-failed-to-activate", description: "Activations that failed to come");
@@ -37,6 +39,8 @@ internal sealed class GrainInstruments
     public void TimedOut(GrainType type) => timedOut.Add(1, new KeyValuePair<string, object?>("grain_type", type.ToString()));
 
     public void Canceled(GrainType type) => canceled.Add(1, new KeyValuePair<string, object?>("grain_type", type.ToString()));
+
+    public void Refused(GrainType type) => rejected.Add(1, new KeyValuePair<string, object?>("grain_type", type.ToString()));
 
     public void Activated() => activated.Add(1);
 

@@ -31,6 +31,7 @@ internal sealed partial class Silo : IClusterClient, IAsyncDisposable
         Log = services.GetRequiredService<ILoggerFactory>().CreateLogger("Orleans.Runtime.Silo");
         Collection = Checked(services.GetRequiredService<IOptions<GrainCollectionOptions>>().Value);
         Messaging = Checked(services.GetRequiredService<IOptions<SiloMessagingOptions>>().Value);
+        LimitsCalls = Messaging is { MaxEnqueuedRequestsHardLimit: > 0 } or { MaxEnqueuedRequestsSoftLimit: > 0 };
         Cluster = Checked(services.GetRequiredService<IOptions<ClusterOptions>>().Value);
         Filters = [.. services.GetServices<IIncomingGrainCallFilter>()];
         Catalog = new Catalog(this);
@@ -56,6 +57,9 @@ internal sealed partial class Silo : IClusterClient, IAsyncDisposable
     public GrainCollectionOptions Collection { get; }
 
     public SiloMessagingOptions Messaging { get; }
+
+    /// <summary>Whether an activation may have so many calls only.</summary>
+    public bool LimitsCalls { get; }
 
     public ClusterOptions Cluster { get; }
 

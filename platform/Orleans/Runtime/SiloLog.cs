@@ -28,6 +28,9 @@ internal static partial class SiloLog
     [LoggerMessage(8, LogLevel.Error, "Silo stopped before {Count} activations were deactivated")]
     public static partial void StoppedEarly(this ILogger log, int count);
 
+    [LoggerMessage(10, LogLevel.Warning, "Grain {GrainId} has {Calls} calls running and waiting, more than the soft limit of {Limit}")]
+    public static partial void ManyCalls(this ILogger log, GrainId grainId, int calls, int limit);
+
     [LoggerMessage(9, LogLevel.Error, "Reminder {Name} of grain {GrainId} could not be delivered; it is tried again at its next time")]
     public static partial void ReminderFailed(this ILogger log, Exception failure, string name, GrainId grainId);
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using Orleans.Runtime;
 using Orleans.Storage;
 
 namespace Vigil.ServiceDefaults;
@@ -49,6 +50,7 @@ internal sealed partial class Failures
         TimeoutException => new Refusal(RefusalKind.Timeout, "it took too long"),
         InconsistentStateException => new Refusal(RefusalKind.Conflict, "somebody else changed it at the same time: read it again and retry"),
         OperationCanceledException => new Refusal(RefusalKind.Unavailable, "the service is stopping, or gave up: try again"),
+        LimitExceededException => new Refusal(RefusalKind.ResourceExhausted, "too many calls wait for the same thing: try again later"),
         StorageException => new Refusal(RefusalKind.Unavailable, "the storage cannot be used at the moment"),
         _ => null,
     };

@@ -61,6 +61,8 @@ public static class GrainSetup
                 // Otherwise every grain that ever was leaves a row behind.
                 o.DeleteStateOnClear = true;
             }));
+            // Far beyond what a grain that keeps up ever has: a bound for one that is stuck.
+            silo.Configure<SiloMessagingOptions>(o => (o.MaxEnqueuedRequestsSoftLimit, o.MaxEnqueuedRequestsHardLimit) = (10_000, 100_000));
             AddReminders(silo, builder.Configuration);
             silo.AddActivityPropagation();
             configure?.Invoke(silo);
