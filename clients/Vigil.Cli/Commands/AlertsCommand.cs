@@ -79,15 +79,28 @@ internal static class AlertsCommand
 
     private static object Shape(Alert a) => new
     {
-        state = Name(a.Status), policy = a.Policy, fingerprint = a.Fingerprint, severity = a.Response?.Severity, labels = a.Labels, annotations = a.Annotations,
-        value = a.Value, activeAt = Iso(a.ActiveAtUnixMs), firedAt = Iso(a.FiredAtUnixMs), resolvedAt = Iso(a.ResolvedAtUnixMs), input = a.Sight.ToString(),
+        state = Name(a.Status),
+        policy = a.Policy,
+        fingerprint = a.Fingerprint,
+        severity = a.Response?.Severity,
+        labels = a.Labels,
+        annotations = a.Annotations,
+        value = a.Value,
+        activeAt = Iso(a.ActiveAtUnixMs),
+        firedAt = Iso(a.FiredAtUnixMs),
+        resolvedAt = Iso(a.ResolvedAtUnixMs),
+        input = a.Sight.ToString(),
     };
 
     private static object Shape(AlertTransition t) => new
     {
-        at = t.AtUnixUs / 1e6, sequence = t.Sequence, policy = t.Policy, reason = t.Reason,
+        at = t.AtUnixUs / 1e6,
+        sequence = t.Sequence,
+        policy = t.Policy,
+        reason = t.Reason,
         latencyMs = t.CauseReceivedUnixUs > 0 ? (t.AtUnixUs - t.CauseReceivedUnixUs) / 1000.0 : (double?)null,
-        from = t.Alert is { } a ? Name(a.From) : t.Sight?.From.ToString(), to = t.Alert is { } b ? Name(b.To) : t.Sight?.To.ToString(),
+        from = t.Alert is { } a ? Name(a.From) : t.Sight?.From.ToString(),
+        to = t.Alert is { } b ? Name(b.To) : t.Sight?.To.ToString(),
         labels = t.Alert?.Alert.Labels,
         delivery = t.Delivery is { } d ? new { channel = d.Channel, status = d.Status, delivered = d.Delivered, attempts = d.Attempts, alertname = d.Alertname } : null,
     };

@@ -127,7 +127,14 @@ public sealed class CheckpointTests
 
         Task<AppendReply> AppendAsync(int sequence) => host.Grain("api").AppendAsync(new AppendBatch
         {
-            StreamId = "s", Sequence = (ulong)sequence, Previous = (ulong)sequence - 1, Count = 1, Series = [id], Times = [now + sequence], Values = [sequence], ReceivedUnixUs = 1,
+            StreamId = "s",
+            Sequence = (ulong)sequence,
+            Previous = (ulong)sequence - 1,
+            Count = 1,
+            Series = [id],
+            Times = [now + sequence],
+            Values = [sequence],
+            ReceivedUnixUs = 1,
         }).DefaultTimeout();
 
         async Task<(int, int)> AgainAsync(int sequence)
