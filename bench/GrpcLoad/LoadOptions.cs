@@ -2,32 +2,34 @@ using System.Globalization;
 
 namespace Vigil.GrpcLoad;
 
-/// <summary>What a run does. The defaults take about ten seconds.</summary>
+/// <summary>What a run does. The defaults take about half a minute.</summary>
 public sealed record LoadOptions
 {
     public const string Usage = """
         Measures gRPC (our server and our client) against a bare Kestrel HTTP/2 endpoint with a plain HttpClient, in one process.
 
-          --rounds N        rounds, each measuring everything in turn (default 5)
-          --seconds S       seconds per measurement (default 0.3)
-          --warmup S        seconds per measurement before the first round (default 1.5)
+          --rounds N        rounds, each measuring every side in turn (default 15)
+          --seconds S       seconds per measurement (default 0.25)
+          --warmup S        seconds at most until the runtime's compiler is done, before the first round (default 40)
           --concurrent N    unary calls at a time (default 64)
           --payload N       bytes of payload of a unary call (default 32)
           --chunk N         bytes of payload of a streamed message (default 65536)
           --ratio R         fail below this share of the bare endpoint (default 0.9; 0 reports only)
-          --guard N         fail above this many bytes allocated per unary call, client and server together (default 7000)
+          --guard N         fail above this many bytes allocated per unary call, client and server together (default 5600)
           --only A|B        measure only 'unary' or 'stream'
+          --side NAME       run only one side, for a profiler: bare, bare+trailer or gRPC
         """;
 
-    public int Rounds { get; private init; } = 5;
-    public double Seconds { get; private init; } = 0.3;
-    public double Warmup { get; private init; } = 1.5;
+    public int Rounds { get; private init; } = 15;
+    public double Seconds { get; private init; } = 0.25;
+    public double Warmup { get; private init; } = 40;
     public int Concurrent { get; private init; } = 64;
     public int Payload { get; private init; } = 32;
     public int Chunk { get; private init; } = 64 * 1024;
     public double Ratio { get; private init; } = 0.9;
-    public long Guard { get; private init; } = 7000;
+    public long Guard { get; private init; } = 5600;
     public string? Only { get; private init; }
+    public string? Side { get; private init; }
 
     /// <exception cref="FormatException">An option is unknown, or its value is not a number above zero.</exception>
     public static LoadOptions Parse(string[] args)
@@ -47,6 +49,7 @@ public sealed record LoadOptions
                 "--ratio" => options with { Ratio = Number(value, least: 0) },
                 "--guard" => options with { Guard = (long)Number(value) },
                 "--only" when value is "unary" or "stream" => options with { Only = value },
+                "--side" when value is "bare" or "bare+trailer" or "gRPC" => options with { Side = value },
                 _ => throw new FormatException($"unknown option: {args[i]} {value}"),
             };
 

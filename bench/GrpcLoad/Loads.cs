@@ -4,7 +4,7 @@ using Grpc.Net.Client;
 
 namespace Vigil.GrpcLoad;
 
-/// <summary>The four loads: unary and stream, bare and gRPC.</summary>
+/// <summary>The loads: unary and stream, bare and gRPC.</summary>
 public sealed class Loads(Uri bare, Uri grpc, LoadOptions options) : IDisposable
 {
     private readonly HttpClient http = new(new SocketsHttpHandler { EnableMultipleHttp2Connections = true, UseProxy = false })
@@ -24,6 +24,19 @@ public sealed class Loads(Uri bare, Uri grpc, LoadOptions options) : IDisposable
         using var response = await http.PostAsync("/", content);
         var body = await response.Content.ReadAsByteArrayAsync();
         return body.Length == payload.Length ? 1 : throw new InvalidOperationException("the bare endpoint lost bytes");
+    });
+
+    /// <summary>A unary call's headers, frame length and trailer, with no gRPC code on either side.</summary>
+    public Task<Sample> TrailerUnaryAsync(double seconds) => Measure.RunAsync(options.Concurrent, seconds, async _ =>
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/trailer") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new ByteArrayContent(payload) };
+        request.Content.Headers.TryAddWithoutValidation("content-type", "application/grpc");
+        request.Headers.TryAddWithoutValidation("user-agent", "grpc-dotnet");
+        request.Headers.TryAddWithoutValidation("te", "trailers");
+        request.Headers.TryAddWithoutValidation("grpc-accept-encoding", "identity,gzip");
+        using var response = await http.SendAsync(request);
+        var body = await response.Content.ReadAsByteArrayAsync();
+        return body.Length == payload.Length && response.TrailingHeaders.NonValidated.Contains("grpc-status") ? 1 : throw new InvalidOperationException("the bare endpoint lost bytes");
     });
 
     public Task<Sample> GrpcUnaryAsync(double seconds)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime;
 using Vigil.GrpcLoad;
 
 LoadOptions options;
@@ -18,51 +19,50 @@ await using var first = bareApp;
 await using var second = grpcApp;
 using var loads = new Loads(bareAddress, grpcAddress, options);
 
-var failures = new List<string>();
-Console.WriteLine($"{options.Rounds} rounds of {options.Seconds.ToString(CultureInfo.InvariantCulture)} s each, medians; .NET {Environment.Version}, {Environment.ProcessorCount} processors");
-Console.WriteLine($"{"",-34}{"bare HTTP/2",14}{"gRPC",14}{"share",9}");
-if (options.Only != "stream")
-{
-    var (bare, grpc) = await CompareAsync(loads.BareUnaryAsync, loads.GrpcUnaryAsync);
-    Line($"unary calls/s, {options.Concurrent} at a time", bare, grpc, s => s.PerSecond, "N0");
-    var bytes = Measure.Median(grpc.Select(s => s.AllocatedPerUnit));
-    Console.WriteLine($"{"bytes allocated per unary call",-34}{Measure.Median(bare.Select(s => s.AllocatedPerUnit)).ToString("N0", CultureInfo.InvariantCulture),14}{bytes.ToString("N0", CultureInfo.InvariantCulture),14}");
-    var (bareCpu, grpcCpu) = (Measure.Median(bare.Select(s => s.CpuPerUnit)) * 1e6, Measure.Median(grpc.Select(s => s.CpuPerUnit)) * 1e6);
-    Console.WriteLine($"{"CPU microseconds per unary call",-34}{bareCpu.ToString("N1", CultureInfo.InvariantCulture),14}{grpcCpu.ToString("N1", CultureInfo.InvariantCulture),14}{(bareCpu / grpcCpu).ToString("P0", CultureInfo.InvariantCulture),9}");
-    if (bytes > options.Guard) failures.Add($"a unary call allocates {bytes:N0} bytes; the guard is {options.Guard:N0}");
-}
-if (options.Only != "unary")
-{
-    var (bare, grpc) = await CompareAsync(loads.BareStreamAsync, loads.GrpcStreamAsync);
-    Line($"client stream MB/s, {options.Chunk} B messages", bare, grpc, s => s.PerSecond / 1e6, "N1");
-}
-foreach (var failure in failures) Console.Error.WriteLine($"FAIL: {failure}");
-return failures.Count == 0 ? 0 : 1;
+Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
+    {options.Rounds} rounds of {options.Seconds} s of each side by turns, once the compiler has settled; .NET {Environment.Version}, {Environment.ProcessorCount} processors.
+    bare         Kestrel HTTP/2 copying the body of a POST into the response, no routing, no trailers; plain HttpClient reading all of it.
+    bare+trailer The same, with the headers and the trailer that every gRPC call must have, and no gRPC code: what the protocol alone costs.
+    gRPC         Generated service and client. Clients and servers are in this one process, on one connection per side.
+    Rates are medians. Shares are medians over rounds, each taken against the same round of bare: of the rate, which other work on
+    the machine disturbs, and of the processor time per call or byte, which it disturbs less.
 
-// The two take turns, and who goes first alternates: what else the machine does hits both alike.
-async Task<(List<Sample> Bare, List<Sample> Grpc)> CompareAsync(Func<double, Task<Sample>> bare, Func<double, Task<Sample>> grpc)
+    """));
+var report = new Report(options);
+if (options.Only != "stream")
+    await CompareAsync($"unary calls/s, {options.Concurrent} at a time, {options.Payload} B", "call", 1, ("bare", loads.BareUnaryAsync), ("bare+trailer", loads.TrailerUnaryAsync), ("gRPC", loads.GrpcUnaryAsync));
+if (options.Only != "unary")
+    await CompareAsync($"client stream MB/s, {options.Chunk} B messages", "MB", 1e6, ("bare", loads.BareStreamAsync), ("gRPC", loads.GrpcStreamAsync));
+foreach (var failure in report.Failures) Console.Error.WriteLine($"FAIL: {failure}");
+return report.Failures.Count == 0 ? 0 : 1;
+
+async Task CompareAsync(string what, string unit, double perUnit, params (string Name, Func<double, Task<Sample>> RunAsync)[] sides)
 {
-    // Turn by turn here too: the second half of the warm-up runs what the compiler made of the first.
-    for (var half = 0; half < 2; half++)
-    {
-        await bare(options.Warmup / 2);
-        await grpc(options.Warmup / 2);
-    }
-    List<Sample> bares = [], grpcs = [];
+    if (options.Side is not null) sides = [.. sides.Where(s => s.Name == options.Side)];
+    await WarmUpAsync(sides);
+    var samples = sides.Select(_ => new List<Sample>()).ToArray();
     for (var round = 0; round < options.Rounds; round++)
     {
-        if (round % 2 == 0) bares.Add(await bare(options.Seconds));
-        grpcs.Add(await grpc(options.Seconds));
-        if (round % 2 == 1) bares.Add(await bare(options.Seconds));
+        // The order turns round each time: whatever drifts meanwhile favours nobody.
+        for (var i = 0; i < sides.Length; i++)
+        {
+            var side = round % 2 == 0 ? i : sides.Length - 1 - i;
+            samples[side].Add(await sides[side].RunAsync(options.Seconds));
+        }
     }
-    return (bares, grpcs);
+    report.Add(what, unit, perUnit, [.. sides.Zip(samples, (side, taken) => (side.Name, (IReadOnlyList<Sample>)taken))]);
 }
 
-void Line(string what, List<Sample> bare, List<Sample> grpc, Func<Sample, double> value, string format)
+// The runtime compiles hot code several times over, in the background: what is measured before it is done is the compiler's work.
+async Task WarmUpAsync((string Name, Func<double, Task<Sample>> RunAsync)[] sides)
 {
-    var (b, g) = (Measure.Median(bare.Select(value)), Measure.Median(grpc.Select(value)));
-    // The share is taken round by round, between neighbours in time.
-    var share = Measure.Median(bare.Zip(grpc, (x, y) => value(y) / value(x)));
-    Console.WriteLine($"{what,-34}{b.ToString(format, CultureInfo.InvariantCulture),14}{g.ToString(format, CultureInfo.InvariantCulture),14}{share.ToString("P0", CultureInfo.InvariantCulture),9}");
-    if (share < options.Ratio) failures.Add($"{what}: {share:P1} of the bare endpoint; {options.Ratio:P0} is wanted");
+    const int Settled = 20;
+    var clock = TimeProvider.System;
+    var start = clock.GetTimestamp();
+    for (var calm = 0; calm < 2 && clock.GetElapsedTime(start).TotalSeconds < options.Warmup;)
+    {
+        var before = JitInfo.GetCompiledMethodCount();
+        foreach (var side in sides) await side.RunAsync(0.5);
+        calm = JitInfo.GetCompiledMethodCount() - before < Settled ? calm + 1 : 0;
+    }
 }

@@ -28,14 +28,17 @@ public static class Servers
                 await DrainAsync(context);
                 return;
             }
+            var trailer = context.Request.Path.Value == "/trailer";
+            if (trailer) context.Response.ContentType = "application/grpc";
             var reader = context.Request.BodyReader;
             while (true)
             {
                 var read = await reader.ReadAsync();
                 foreach (var part in read.Buffer) context.Response.BodyWriter.Write(part.Span);
                 reader.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted) return;
+                if (read.IsCompleted) break;
             }
+            if (trailer) context.Response.AppendTrailer("grpc-status", "0");
         });
         return await StartAsync(app);
     }

@@ -17,6 +17,8 @@ namespace Grpc.Net.Client;
 /// </summary>
 public sealed class GrpcChannel : ChannelBase, IDisposable
 {
+    private const int MaxSpareSources = 128;
+
     private readonly Lock gate = new();
     private readonly ConcurrentDictionary<IMethod, MethodTarget> targets = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<(string?, string?), RetryPlan> retryPlans = [];
@@ -26,6 +28,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
     private readonly bool ownsInvoker;
     private readonly Connectivity? connectivity;
     private readonly bool isSecure;
+    private readonly Stack<CancellationTokenSource> spareSources = new();
     private HttpCall? running;
     private bool disposed;
 
@@ -167,7 +170,8 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         ? client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
         : invoker.SendAsync(request, cancellationToken);
 
-    internal void Add(HttpCall call)
+    /// <summary>Lists a call among those that run, and gives it the source of its cancellation.</summary>
+    internal CancellationTokenSource Add(HttpCall call)
     {
         lock (gate)
         {
@@ -175,13 +179,16 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
             call.Next = running;
             if (running is not null) running.Previous = call;
             running = call;
+            return spareSources.TryPop(out var spare) ? spare : new CancellationTokenSource();
         }
     }
 
-    internal void Remove(HttpCall call)
+    /// <summary>Takes a call off the list, and its source back where it can serve another.</summary>
+    internal void Remove(HttpCall call, CancellationTokenSource? unused)
     {
         lock (gate)
         {
+            if (unused is not null && spareSources.Count < MaxSpareSources) spareSources.Push(unused);
             if (call.Previous is not null) call.Previous.Next = call.Next;
             else if (running == call) running = call.Next;
             if (call.Next is not null) call.Next.Previous = call.Previous;

@@ -33,6 +33,9 @@ internal sealed class FrameBuffer : IBufferWriter<byte>
         buffer = larger;
     }
 
+    /// <summary>Starts anew in the same memory.</summary>
+    public void Clear() => length = 0;
+
     /// <summary>Gives the memory back and starts anew: a stream may be silent for weeks between two messages.</summary>
     public void Release()
     {

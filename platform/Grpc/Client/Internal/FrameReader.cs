@@ -23,16 +23,35 @@ internal sealed class FrameReader(Stream body, int? limit, ICompressionProvider?
 
     /// <summary>Goes to the next message; false at the end of the body.</summary>
     /// <exception cref="RpcException">The body is not a sequence of messages, or a message is too large.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
+    public ValueTask<bool> ReadAsync(CancellationToken cancellationToken)
     {
+        // What has arrived already, and that is most of a short response, is taken without waiting.
         while (!TryTake())
         {
             MakeRoom();
-            var read = await body.ReadAsync(buffer.AsMemory(end), cancellationToken).ConfigureAwait(false);
-            if (read == 0) return start == end ? false : throw Broken("Incomplete message.");
-            end += read;
+            var read = body.ReadAsync(buffer.AsMemory(end), cancellationToken);
+            if (!read.IsCompletedSuccessfully) return WaitAsync(read, cancellationToken);
+            if (!Took(read.Result)) return new(false);
         }
+        return new(true);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> WaitAsync(ValueTask<int> read, CancellationToken cancellationToken)
+    {
+        if (!Took(await read.ConfigureAwait(false))) return false;
+        while (!TryTake())
+        {
+            MakeRoom();
+            if (!Took(await body.ReadAsync(buffer.AsMemory(end), cancellationToken).ConfigureAwait(false))) return false;
+        }
+        return true;
+    }
+
+    private bool Took(int read)
+    {
+        if (read == 0) return start == end ? false : throw Broken("Incomplete message.");
+        end += read;
         return true;
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using Grpc.Core.Internal;
 
@@ -18,10 +19,31 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
 
     public HttpCall Http => http;
 
+    public Task<TResponse> ReadOne(TRequest request) =>
+        TryPack(request, out var content) ? ReadOne(content) : Task.FromException<TResponse>(http.ToException());
+
     public Task<TResponse> ReadOne(HttpContent content)
     {
-        sent = http.Send(content);
+        sent = http.SendDirectly(content);
         return ReadOneAsync();
+    }
+
+    public IAsyncStreamReader<TResponse> ReadStream(TRequest request) => TryPack(request, out var content) ? ReadStream(content) : this;
+
+    /// <summary>Makes the request's body; false where the message cannot be sent, with which the call has ended.</summary>
+    private bool TryPack(TRequest request, [NotNullWhen(true)] out HttpContent? content)
+    {
+        try
+        {
+            content = UnaryContent<TRequest>.Create(http, method.RequestMarshaller, request);
+            return true;
+        }
+        catch (RpcException e)
+        {
+            http.Refuse(e);
+            content = null;
+            return false;
+        }
     }
 
     public IAsyncStreamReader<TResponse> ReadStream(HttpContent content)
@@ -65,7 +87,7 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
                     http.Complete(status);
                     return EndOfStream();
                 }
-                frames = await OpenAsync(response, StreamBuffer).ConfigureAwait(false);
+                frames = Open(response, StreamBuffer);
             }
             if (await frames.ReadAsync(http.Token).ConfigureAwait(false))
             {
@@ -90,9 +112,11 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
 
     private async Task<TResponse> ReadOneAsync()
     {
+        var doing = HttpCall.Starting;
         try
         {
-            var response = await sent!.ConfigureAwait(false);
+            var response = http.Received(await sent!.ConfigureAwait(false));
+            doing = "Error reading the response.";
             TResponse? message = null;
             if (StatusMapping.FromResponse(response) is { } status)
             {
@@ -100,7 +124,7 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
             }
             else
             {
-                frames = await OpenAsync(response, UnaryBuffer).ConfigureAwait(false);
+                frames = Open(response, UnaryBuffer);
                 while (await frames.ReadAsync(http.Token).ConfigureAwait(false))
                 {
                     if (message is not null) throw new RpcException(new Status(StatusCode.Internal, "The server sent a second message where one was expected."));
@@ -112,7 +136,7 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
         }
         catch (Exception e)
         {
-            throw http.Fail("Error reading the response.", e);
+            throw http.Fail(doing, e);
         }
         finally
         {
@@ -123,10 +147,11 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
 
     private static Status Missing => new(StatusCode.Internal, "Failed to deserialize response message: the server sent none.");
 
-    private async ValueTask<FrameReader> OpenAsync(HttpResponseMessage response, int bufferSize)
+    private FrameReader Open(HttpResponseMessage response, int bufferSize)
     {
         var compression = response.Headers.NonValidated.TryGetValues(GrpcProtocol.Encoding, out var name) ? http.Channel.CompressionFor(name.ToString()) : null;
-        var body = await response.Content.ReadAsStreamAsync(http.Token).ConfigureAwait(false);
+        // The body of a response whose headers were awaited is a stream already: nothing is read here.
+        var body = response.Content.ReadAsStream(http.Token);
         return new FrameReader(body, http.Channel.MaxReceiveMessageSize, compression, bufferSize);
     }
 

@@ -24,7 +24,8 @@ internal sealed partial class HttpCall : IDisposable
     private readonly GrpcChannel channel;
     private readonly MethodTarget target;
     private readonly CallOptions options;
-    private readonly CancellationTokenSource cts = new();
+    private readonly CancellationTokenSource cts;
+    private bool tokenGivenAway;
     private Task<HttpResponseMessage>? sent;
     private HttpResponseMessage? response;
     private Outcome? outcome;
@@ -44,7 +45,7 @@ internal sealed partial class HttpCall : IDisposable
         this.options = options;
         if (options.Deadline is { Kind: not DateTimeKind.Utc } deadline && deadline != DateTime.MaxValue && deadline != DateTime.MinValue)
             throw new InvalidOperationException("Deadline must have a kind DateTimeKind.Utc or be equal to DateTime.MaxValue or DateTime.MinValue.");
-        channel.Add(this);
+        cts = channel.Add(this);
     }
 
     private sealed record Outcome(Status Status);
@@ -100,7 +101,16 @@ internal sealed partial class HttpCall : IDisposable
 
     private async Task<Metadata> ReadHeadersAsync()
     {
-        var headers = MetadataHeaders.Read((await sent!.ConfigureAwait(false)).Headers, channel.Logger);
+        HttpResponseMessage answer;
+        try
+        {
+            answer = await sent!.ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            throw Fail(Starting, e);
+        }
+        var headers = MetadataHeaders.Read(answer.Headers, channel.Logger);
         if (retry is { Attempt: > 1 }) headers.Add(GrpcProtocol.PreviousAttempts, (retry.Attempt - 1).ToString(CultureInfo.InvariantCulture));
         return headers;
     }
@@ -165,8 +175,16 @@ internal sealed partial class HttpCall : IDisposable
             if (status.StatusCode == StatusCode.Cancelled && options.Deadline is { } deadline && Left(deadline) <= TimeSpan.Zero) status = PastDeadline;
             TryEnd(new Outcome(status));
         }
-        Stop();
+        if (!ReferenceEquals(outcome, Success)) Stop();
         return error is RpcException known && known.StatusCode == Status.StatusCode ? known : ToException();
+    }
+
+    /// <summary>The request cannot be sent: the call ends before it began.</summary>
+    public void Refuse(RpcException why)
+    {
+        var error = Fail(Starting, why);
+        sent = Task.FromException<HttpResponseMessage>(error);
+        _ = sent.Exception;   // seen: only who asks for the headers awaits it
     }
 
     /// <summary>The exception for a call that ended without success.</summary>
@@ -195,7 +213,9 @@ internal sealed partial class HttpCall : IDisposable
         if (Interlocked.Exchange(ref finished, 1) != 0) return;
         deadlineTimer?.Dispose();
         callerToken.Unregister();
-        channel.Remove(this);
+        // Only the server's success leaves a source that nobody has used or will: no other end is possible any more.
+        var reusable = ReferenceEquals(outcome, Success) && requestStream is null && !tokenGivenAway && cts.TryReset();
+        channel.Remove(this, reusable ? cts : null);
         var status = Status;
         if (requestStream is not null)
         {

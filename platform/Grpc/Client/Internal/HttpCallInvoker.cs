@@ -8,7 +8,7 @@ internal sealed class HttpCallInvoker(GrpcChannel channel) : CallInvoker
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
         var call = Start(method, options);
-        var response = call.ReadOne(new UnaryContent<TRequest>(call.Http, method.RequestMarshaller, request));
+        var response = call.ReadOne(request);
         return new(response, HttpCall.GetHeaders, HttpCall.GetStatus, HttpCall.GetTrailers, HttpCall.Disposal, call.Http);
     }
 
@@ -23,7 +23,7 @@ internal sealed class HttpCallInvoker(GrpcChannel channel) : CallInvoker
     public override AsyncServerStreamingCall<TResponse> AsyncServerStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
         var call = Start(method, options);
-        var responses = call.ReadStream(new UnaryContent<TRequest>(call.Http, method.RequestMarshaller, request));
+        var responses = call.ReadStream(request);
         return new(responses, HttpCall.GetHeaders, HttpCall.GetStatus, HttpCall.GetTrailers, HttpCall.Disposal, call.Http);
     }
 

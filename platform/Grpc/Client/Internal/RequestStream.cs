@@ -33,20 +33,33 @@ internal sealed class DirectRequestStream : RequestStream
     private readonly TaskCompletionSource<Stream> opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private volatile Task flushed = Task.CompletedTask;
+
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         // The server must see the call before its first message.
         await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
         // The handler may move a call to another connection; what was written to the first is gone.
         if (!opened.TrySetResult(stream)) throw new IOException("The connection was lost after the call had begun to send.");
-        await completed.Task.ConfigureAwait(false);
+        try
+        {
+            await completed.Task.ConfigureAwait(false);
+        }
+        finally
+        {
+            // A flush that failed has failed the call by other ways too.
+            await flushed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     public override async Task WriteAsync(ReadOnlyMemory<byte> frame, bool flush, CancellationToken cancellationToken)
     {
         var stream = await opened.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await flushed.ConfigureAwait(false);
         await stream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
-        if (flush) await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+        // Flow control has let the message go; that the connection also sends it now need not be waited for. The next message, which
+        // the caller makes meanwhile, queues behind it.
+        if (flush) flushed = stream.FlushAsync(cancellationToken);
     }
 
     public override void Complete() => completed.TrySetResult();

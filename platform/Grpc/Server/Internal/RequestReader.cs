@@ -25,10 +25,21 @@ internal sealed class RequestReader(ServerCall call, PipeReader body)
 
     /// <summary>The one message of a unary request; more or less than one is an error of the caller.</summary>
     /// <exception cref="RpcException">What came is no message (Internal), too large (ResourceExhausted), or packed in an unknown way (Unimplemented).</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<T> ReadSingleAsync<T>(Func<DeserializationContext, T> deserializer) where T : class
+    public ValueTask<T> ReadSingleAsync<T>(Func<DeserializationContext, T> deserializer) where T : class
     {
-        var message = await ReadAsync(deserializer, default).ConfigureAwait(false) ?? throw call.Refuse(StatusCode.Internal, "Incomplete message.");
+        // A small request is mostly here as a whole when its call starts, and then nothing needs to wait.
+        if (body.TryRead(out var first)) Hold(first);
+        T? message = null;
+        if (!holding || !TryTake(deserializer, out message) || !lastRead || !buffer.IsEmpty) return ReadRestAsync(deserializer, message);
+        Release();
+        Ended = true;
+        return new(message!);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<T> ReadRestAsync<T>(Func<DeserializationContext, T> deserializer, T? message) where T : class
+    {
+        message ??= await ReadAsync(deserializer, default).ConfigureAwait(false) ?? throw call.Refuse(StatusCode.Internal, "Incomplete message.");
         while (true)
         {
             if (!buffer.IsEmpty) throw call.Refuse(StatusCode.Internal, "Additional data after the message received.");

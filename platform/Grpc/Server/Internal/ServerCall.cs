@@ -129,15 +129,14 @@ internal sealed class ServerCall : ServerCallContext
     }
 
     /// <summary>Writes the one response of a call without response stream; it leaves together with the trailers.</summary>
-    public ValueTask RespondAsync<T>(T? response, Action<T, SerializationContext> serializer) where T : class
+    public void Respond<T>(T? response, Action<T, SerializationContext> serializer) where T : class
     {
         if (response is null) throw new RpcException(new Status(StatusCode.Cancelled, "No message returned from method."));
-        if (deadline is not null && !deadline.TryComplete()) return default;
+        if (deadline is not null && !deadline.TryComplete()) return;
         // The response is not started here: headers, message and trailers then leave in one piece when the request ends. Even
         // what a failing marshaller left behind is a body, behind which the status belongs.
         responded = true;
         FrameSerializer.Write(response, serializer, Http.Response.BodyWriter, State.Settings.MaxSendSize, MessageCompression(), State.Settings.ResponseCompressionLevel);
-        return default;
     }
 
     /// <summary>Writes one message of a response stream, and waits for room for the next.</summary>
@@ -207,20 +206,26 @@ internal sealed class ServerCall : ServerCallContext
     }
 
     /// <summary>Sends the status, unless the deadline has; traces and counts the call.</summary>
-    public async ValueTask EndAsync()
+    public ValueTask EndAsync()
     {
         Requests.Release();
-        if (deadline is null)
-        {
-            WriteStatus(status);
-        }
-        else
-        {
-            if (deadline.TryComplete()) WriteStatus(status);
-            else status = new Status(StatusCode.DeadlineExceeded, "Deadline Exceeded");
-            await deadline.AnsweredAsync().ConfigureAwait(false);
-            await deadline.DisposeAsync().ConfigureAwait(false);
-        }
+        if (deadline is not null) return EndDeadlineAsync(deadline);
+        WriteStatus(status);
+        Account();
+        return default;
+    }
+
+    private async ValueTask EndDeadlineAsync(Deadline ended)
+    {
+        if (ended.TryComplete()) WriteStatus(status);
+        else status = new Status(StatusCode.DeadlineExceeded, "Deadline Exceeded");
+        await ended.AnsweredAsync().ConfigureAwait(false);
+        await ended.DisposeAsync().ConfigureAwait(false);
+        Account();
+    }
+
+    private void Account()
+    {
         Trace();
         if (measured) State.Environment.Metrics.Ended(State, status.StatusCode, State.Environment.Time.GetElapsedTime(started));
     }
