@@ -92,6 +92,7 @@ public sealed class MetricsPusher : IAsyncDisposable
 
     /// <summary>Sends what was recorded; waits while more than <see cref="MetricsPusherOptions.MaxUnacknowledgedSamples"/> are kept.</summary>
     /// <exception cref="RpcException">The server turned this stream away for good (token, malformed request).</exception>
+    /// <exception cref="ObjectDisposedException">The pusher was disposed of meanwhile, or its client.</exception>
     public async Task FlushAsync(CancellationToken cancellationToken = default)
     {
         Seal();
@@ -100,6 +101,7 @@ public sealed class MetricsPusher : IAsyncDisposable
 
     /// <summary>Sends what was recorded and waits until all of it is durable on the server (or refused, which is counted).</summary>
     /// <exception cref="RpcException">The server turned this stream away for good (token, malformed request).</exception>
+    /// <exception cref="ObjectDisposedException">The pusher was disposed of before all was durable, or its client.</exception>
     public async Task FlushDurableAsync(CancellationToken cancellationToken = default)
     {
         var last = Seal();
@@ -149,8 +151,10 @@ public sealed class MetricsPusher : IAsyncDisposable
             Task next;
             lock (gate)
             {
-                if (fault is not null) ExceptionDispatchInfo.Throw(fault);
+                // Turned away for good: whatever holds, nothing more will arrive. Disposed of: what was waited for may have come just before.
+                if (fault is not null and not ObjectDisposedException) ExceptionDispatchInfo.Throw(fault);
                 if (holds()) return;
+                if (fault is not null) ExceptionDispatchInfo.Throw(fault);
                 next = changed.Task;
             }
             await next.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -158,6 +162,31 @@ public sealed class MetricsPusher : IAsyncDisposable
     }
 
     private async Task RunAsync()
+    {
+        try
+        {
+            await StreamAsync().ConfigureAwait(false);
+        }
+        // Whatever it was (a callback that throws, a channel disposed of): whoever waits must hear of it.
+        catch (Exception e)
+        {
+            Fault(e);
+        }
+        // Nobody will acknowledge anything any more.
+        Fault(new ObjectDisposedException(nameof(MetricsPusher)));
+    }
+
+    /// <summary>Fails all who wait; the first reason stays.</summary>
+    private void Fault(Exception reason)
+    {
+        lock (gate)
+        {
+            fault ??= reason;
+            Signal();
+        }
+    }
+
+    private async Task StreamAsync()
     {
         var delay = options.ReconnectDelay;
         while (!stopping.IsCancellationRequested && !closing)
@@ -173,11 +202,7 @@ public sealed class MetricsPusher : IAsyncDisposable
                 if (stopping.IsCancellationRequested) return;
                 if (e is RpcException rpc && IsFinal(rpc.StatusCode))
                 {
-                    lock (gate)
-                    {
-                        fault = e;
-                        Signal();
-                    }
+                    Fault(e);
                     options.OnConnection?.Invoke(e);
                     return;
                 }

@@ -49,6 +49,28 @@ public sealed class MetricsPusherTests
     }
 
     [Fact]
+    public async Task Dispose_WhileSomebodyWaitsForTheAck_FailsTheWait()
+    {
+        await using var server = await FakeIngestServer.StartAsync(new FakeIngest { Behaviour = (_, _) => Answer.AckAfterSignal });
+        using var client = Client(server.Address);
+        var pusher = client.OpenPusher(Quick);
+        pusher.Record(pusher.Declare("a"), 1);
+        var flushed = pusher.FlushDurableAsync();
+        await pusher.DisposeAsync().AsTask().DefaultTimeout();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => flushed.DefaultTimeout());
+    }
+
+    [Fact]
+    public async Task Callback_ThatThrows_FailsTheWaitInsteadOfLeavingItForEver()
+    {
+        await using var server = await FakeIngestServer.StartAsync(new FakeIngest { Behaviour = (_, _) => Answer.Refuse });
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { OnRefused = _ => throw new NotSupportedException("mine") });
+        pusher.Record(pusher.Declare("a"), 1);
+        Assert.Equal("mine", (await Assert.ThrowsAsync<NotSupportedException>(() => pusher.FlushDurableAsync().DefaultTimeout())).Message);
+    }
+
+    [Fact]
     public async Task Server_ComesUpLater_GetsWhatWasRecordedMeanwhile()
     {
         Uri address;

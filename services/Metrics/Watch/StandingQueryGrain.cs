@@ -18,6 +18,8 @@ namespace Vigil.Metrics.Watch;
 internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvider clock, MetricsInstruments instruments, ILogger<StandingQueryGrain> log)
     : Grain, IStandingQueryGrain
 {
+    private const string Unreadable = "the inputs cannot be read for the moment: the log says why";
+
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     /// <summary>Followers ask at least every ten seconds.</summary>
@@ -146,8 +148,8 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
         catch (Exception e)
         {
             // Storage, say. Followers must hear of it: an old value that is confirmed again would be a lie.
-            MetricsLog.StandingQueryBroken(log, text, e);
-            value = new StandingValue { EvaluatedAt = at, Error = "the inputs cannot be read for the moment: the log says why" };
+            if (current.Error != Unreadable) MetricsLog.StandingQueryBroken(log, text, e);
+            value = new StandingValue { EvaluatedAt = at, Error = Unreadable };
         }
         Pace(clock.GetElapsedTime(start));
         if (causedBy == 0 && current.Version > 0 && StandingResult.Same(current, value))

@@ -32,19 +32,20 @@ internal sealed class LineFormatter(TimeProvider clock) : ConsoleFormatter(Forma
             else
             {
                 textWriter.Write("\n    ");
-                textWriter.Write(exception.ToString().ReplaceLineEndings("\n    "));
+                textWriter.Write(string.Join("\n    ", exception.ToString().ReplaceLineEndings("\n").Split('\n').Select(OneLine)));
             }
         }
         textWriter.Write('\n');
     }
 
     private static string OneLine(string text) =>
-        text.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0 ? text : string.Concat(text.Select(c => c switch
+        !text.Any(char.IsControl) ? text : string.Concat(text.Select(c => c switch
         {
             '\n' => "\\n",
             '\r' => "\\r",
             '\t' => " ",
-            < ' ' => $"\\x{(int)c:x2}",
+            // Those from 0x80 to 0x9f too: a terminal takes U+009B for the beginning of a command.
+            _ when char.IsControl(c) => $"\\x{(int)c:x2}",
             _ => c.ToString(),
         }));
 
