@@ -16,7 +16,9 @@ internal sealed record TemplateData(IReadOnlyDictionary<string, string> Labels, 
 /// </summary>
 internal sealed class Template
 {
-    private const int MaxOutput = 16_384;
+    /// <summary>Characters of a text, and of any value on the way to it: variables could double it line by line.</summary>
+    public const int MaxOutput = 16_384;
+
     private readonly IReadOnlyList<TemplateNode> nodes;
 
     private Template(IReadOnlyList<TemplateNode> nodes, string? error)
@@ -128,6 +130,8 @@ internal sealed record ActionNode(TemplatePipe Pipe) : TemplateNode
 {
     public override void Write(TemplateScope scope, StringBuilder output)
     {
+        // What comes after is cut off anyway.
+        if (output.Length > Template.MaxOutput) return;
         var value = Pipe.Evaluate(scope);
         if (Pipe.Variable is null) output.Append(GoFormat.Value(value));
     }
@@ -158,6 +162,8 @@ internal sealed record RangeNode(TemplatePipe Over) : TemplateNode
 /// <summary>Commands, each handing its result to the next as its last argument.</summary>
 internal sealed record TemplatePipe(string? Variable, IReadOnlyList<IReadOnlyList<TemplateOperand>> Commands)
 {
+    private const int MaxArguments = 100;
+
     public object? Evaluate(TemplateScope scope)
     {
         object? result = null;
@@ -168,7 +174,9 @@ internal sealed record TemplatePipe(string? Variable, IReadOnlyList<IReadOnlyLis
             {
                 var args = command.Skip(1).Select(o => o.Evaluate(scope)).ToList();
                 if (i > 0) args.Add(result);
+                if (args.Count > MaxArguments) throw new TemplateException($"{function.Name} has {args.Count} arguments; at most {MaxArguments} are allowed");
                 result = TemplateFunctions.Call(function.Name, args, scope);
+                if (result is string { Length: > Template.MaxOutput } text) throw new TemplateException($"{function.Name} yields {text.Length:N0} characters; at most {Template.MaxOutput:N0} are allowed");
             }
             else if (command.Count > 1 || i > 0)
             {

@@ -6,6 +6,7 @@ namespace Vigil.Alerting.Policies;
 /// <summary>The functions of templates: Go's own, and Prometheus' (prometheus/template/template.go).</summary>
 internal static class TemplateFunctions
 {
+    private const int MaxReplaced = 1_000_000;
     private static readonly TimeSpan RegexTimeout = TimeSpan.FromMilliseconds(100);
     private static readonly string[] Large = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
     private static readonly string[] Binary = ["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"];
@@ -141,7 +142,10 @@ internal static class TemplateFunctions
     private static bool Matching(string pattern, string text) => Guarded(() => Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, RegexTimeout));
 
     private static string Replaced(string pattern, string replacement, string text) =>
-        Guarded(() => Regex.Replace(text, pattern, replacement, RegexOptions.CultureInvariant, RegexTimeout));
+        // Every character could be replaced.
+        (text.Length + 1L) * replacement.Length > MaxReplaced
+            ? throw new TemplateException($"reReplaceAll: {text.Length:N0} characters and a replacement of {replacement.Length:N0} could yield more than {MaxReplaced:N0}")
+            : Guarded(() => Regex.Replace(text, pattern, replacement, RegexOptions.CultureInvariant, RegexTimeout));
 
     private static T Guarded<T>(Func<T> regex)
     {

@@ -85,6 +85,29 @@ public sealed class TemplateTests
         Assert.Contains(reason, Expand(template), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(16_384, "xxx")]
+    [InlineData(16_385, "print yields 16,385 characters; at most 16,384 are allowed")]
+    public void Expand_ValueOfALength_IsTakenUpToTheLimit(int length, string expected) =>
+        Assert.Contains(expected, Expand($"{{{{ $x := print \"{new string('x', length - 1)}\" \"x\" }}}}{{{{ $x }}}}"), StringComparison.Ordinal);
+
+    [Fact]
+    public void Expand_VariableThatGrowsWithEachLine_StopsEarly()
+    {
+        var template = "{{ $x := \"0123456789abcdef\" }}" + string.Concat(Enumerable.Repeat("{{ $x = printf \"%s%s%s%s%s%s%s%s\" $x $x $x $x $x $x $x $x }}", 20)) + "{{ $x }}";
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Contains("at most 16,384 are allowed", Expand(template), StringComparison.Ordinal);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 10_000_000);
+    }
+
+    [Fact]
+    public void Expand_CallsThatCouldYieldMuch_AreRefused()
+    {
+        Assert.Contains("101 arguments; at most 100", Expand($"{{{{ print {string.Join(' ', Enumerable.Repeat("$value", 101))} }}}}"), StringComparison.Ordinal);
+        Assert.DoesNotContain("arguments", Expand($"{{{{ print {string.Join(' ', Enumerable.Repeat("$value", 100))} }}}}"), StringComparison.Ordinal);
+        Assert.Contains("could yield more than 1,000,000", Expand($"{{{{ reReplaceAll \"\" \"{new string('y', 1_000)}\" \"{new string('x', 1_000)}\" }}}}"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Parse_DeepNesting_IsRefusedAndEndsNothing()
     {
