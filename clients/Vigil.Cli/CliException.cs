@@ -75,7 +75,7 @@ internal static class Failures
 
     private static int Print(string message, int code)
     {
-        Terminal.Error().MarkupLineInterpolated($"[red]vigil:[/] {message}");
+        Terminal.Error().MarkupLineInterpolated($"[red]vigil:[/] {Terminal.Visible(message)}");
         return code;
     }
 }

@@ -12,6 +12,6 @@ internal static class Tables
         return table;
     }
 
-    /// <summary>Text as it is: brackets in labels are not markup.</summary>
-    public static Markup Cell(string text, string style = "default") => new($"[{style}]{Markup.Escape(text)}[/]");
+    /// <summary>Text as it is: brackets in labels are not markup, and control characters are shown.</summary>
+    public static Markup Cell(string text, string style = "default") => new($"[{style}]{Markup.Escape(Terminal.Visible(text))}[/]");
 }

@@ -24,6 +24,10 @@ internal static class Terminal
         return console;
     }
 
+    /// <summary>Text that somebody else chose, with its control characters made visible: it must not drive the terminal.</summary>
+    public static string Visible(string text) =>
+        text.Any(char.IsControl) ? string.Concat(text.Select(c => c == '\n' ? "\\n" : char.IsControl(c) ? $"\\u{(int)c:x4}" : c.ToString())) : text;
+
     /// <summary>Standard error.</summary>
     public static IAnsiConsole Error() => Create(Console.Error, Console.IsErrorRedirected);
 }

@@ -67,7 +67,10 @@ public sealed record WatchedValue(DateTimeOffset At, IReadOnlyList<SeriesValue>?
 /// <summary>Series as text, in PromQL's notation.</summary>
 public static class SeriesText
 {
-    /// <summary>Writes labels as <c>name{a="b",c="d"}</c>, with backslash, quote and line feed escaped.</summary>
+    /// <summary>
+    /// Writes labels as <c>name{a="b",c="d"}</c>, with backslash, quote and control characters escaped: whoever may push chooses label values, and
+    /// they must not drive a terminal.
+    /// </summary>
     public static string Format(IReadOnlyList<KeyValuePair<string, string>> labels)
     {
         var text = new StringBuilder();
@@ -77,12 +80,24 @@ public static class SeriesText
         foreach (var (name, value) in labels)
         {
             if (name == "__name__") continue;
-            text.Append(first ? '{' : ',').Append(name).Append("=\"")
-                .Append(value.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n")).Append('"');
+            text.Append(first ? '{' : ',').Append(name).Append("=\"");
+            AppendEscaped(text, value);
+            text.Append('"');
             first = false;
         }
         if (!first) text.Append('}');
         return text.Length == 0 ? "{}" : text.ToString();
+    }
+
+    private static void AppendEscaped(StringBuilder text, string value)
+    {
+        foreach (var c in value)
+        {
+            if (c is '\\' or '"') text.Append('\\').Append(c);
+            else if (c == '\n') text.Append("\\n");
+            else if (char.IsControl(c)) text.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+            else text.Append(c);
+        }
     }
 
     /// <summary>Writes a value as Prometheus does: <c>+Inf</c>, <c>-Inf</c>, <c>NaN</c>, else the shortest text that reads back equal.</summary>

@@ -44,6 +44,21 @@ public sealed class CommandTests
         Assert.Equal(ExitCode.Unreachable, await RunAsync("push", "x 1", "--timeout", "1", "--metrics", address.ToString()));
     }
 
+    [Fact]
+    public async Task Push_ServerThatNeverAcknowledges_EndsWithTheTimeout()
+    {
+        await using var server = await FakeIngestServer.StartAsync(new FakeIngest { Behaviour = (_, _) => Answer.AckAfterSignal });
+        Assert.Equal(ExitCode.Unreachable, await RunAsync("push", "x 1", "--timeout", "1", "--metrics", server.Address.ToString()));
+    }
+
+    [Fact]
+    public void Text_OfSomebodyElse_DoesNotDriveTheTerminal()
+    {
+        KeyValuePair<string, string>[] labels = [KeyValuePair.Create("__name__", "m"), KeyValuePair.Create("v", "\0\u001b[31m\n\"\\é\u009b")];
+        Assert.Equal("m{v=\"\\u0000\\u001b[31m\\n\\\"\\\\é\\u009b\"}", SeriesText.Format(labels));
+        Assert.Equal("a\\nb\\u001bc", Terminal.Visible("a\nb\u001bc"));
+    }
+
     [Theory]
     [InlineData("push", "not a sample")]
     [InlineData("query", "up", "--time", "yesterday")]
@@ -53,6 +68,8 @@ public sealed class CommandTests
     [InlineData("query")]
     [InlineData("query", "up", "--metrics", "localhost")]
     [InlineData("watch", "up", "--heartbeat", "99")]
+    [InlineData("push", "x 1", "--timeout", "0")]
+    [InlineData("push", "x 1", "--timeout", "86401")]
     [InlineData("agent", "--interval", "0")]
     [InlineData("agent", "--probe", "ftp://x")]
     [InlineData("fly")]

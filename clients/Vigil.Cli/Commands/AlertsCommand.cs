@@ -57,7 +57,7 @@ internal static class AlertsCommand
         {
             var change = call.ResponseStream.Current;
             if (json) Json.Print(Shape(change));
-            else AnsiConsole.MarkupLineInterpolated($"{Time(change.AtUnixUs)}  {Sentence(change)}");
+            else AnsiConsole.MarkupLineInterpolated($"{Time(change.AtUnixUs)}  {Terminal.Visible(Sentence(change))}");
         }
     }
 

@@ -19,6 +19,10 @@ internal static class PushCommand
         var job = new Option<string>("--job") { Description = "The monitored service, where a sample names none.", DefaultValueFactory = _ => "vigil-push" };
         var instance = new Option<string>("--instance") { Description = "Where a sample names none.", DefaultValueFactory = _ => Environment.MachineName };
         var timeout = new Option<int>("--timeout") { Description = "Seconds to wait for the server.", DefaultValueFactory = _ => 30 };
+        timeout.Validators.Add(r =>
+        {
+            if (r.GetValueOrDefault<int>() is < 1 or > 86_400) r.AddError("--timeout: 1 to 86,400 seconds");
+        });
         var command = new Command("push", "Send samples, and wait until they are durable.") { samples, file, job, instance, timeout };
         command.Run(async (parsed, cancellationToken) =>
         {
@@ -32,7 +36,7 @@ internal static class PushCommand
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(TimeSpan.FromSeconds(parsed.GetValue(timeout)));
             var total = parsed.GetValue(samples) is { Length: > 0 } ? null : parsed.GetValue(file)?.Length;
-            return await PushAsync(client, lines, total, labels, to.Json, limit.Token).ConfigureAwait(false);
+            return await PushAsync(client, lines, total, labels, to.Json, limit.Token, cancellationToken).ConfigureAwait(false);
         });
         return command;
     }
@@ -42,7 +46,7 @@ internal static class PushCommand
         while (reader.ReadLine() is { } line) yield return line;
     }
 
-    private static async Task<int> PushAsync(VigilClient client, IEnumerable<string> lines, long? total, Dictionary<string, string> labels, bool json, CancellationToken cancellationToken)
+    private static async Task<int> PushAsync(VigilClient client, IEnumerable<string> lines, long? total, Dictionary<string, string> labels, bool json, CancellationToken cancellationToken, CancellationToken interrupted)
     {
         var refusals = new System.Collections.Concurrent.ConcurrentQueue<RefusedSamples>();
         Exception? lastFailure = null;
@@ -58,15 +62,17 @@ internal static class PushCommand
             if (json || Console.IsErrorRedirected) await SendAsync(pusher, lines, null, cancellationToken).ConfigureAwait(false);
             else await Progress.ShowAsync("pushing", total, tick => SendAsync(pusher, lines, tick, cancellationToken)).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (lastFailure is not null)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && !interrupted.IsCancellationRequested)
         {
-            throw new CliException(ExitCode.Unreachable, $"not acknowledged in time: {lastFailure.Message}");
+            var stored = pusher.Statistics;
+            var waiting = stored.Unacknowledged > 0 ? $"{stored.Unacknowledged} of {stored.Recorded} samples were not acknowledged" : $"the input went on, {stored.Recorded} samples of it are stored";
+            throw new CliException(ExitCode.Unreachable, $"{waiting} within --timeout{(lastFailure is null ? "" : $": {lastFailure.Message}")}");
         }
         var done = pusher.Statistics;
         if (json) Json.Print(new { recorded = done.Recorded, accepted = done.Accepted, refused = done.Refused, duplicate = done.Duplicate, refusals });
         else
         {
-            foreach (var refusal in refusals) AnsiConsole.MarkupLineInterpolated($"[red]refused[/] {refusal.Series}: {refusal.Detail}");
+            foreach (var refusal in refusals) AnsiConsole.MarkupLineInterpolated($"[red]refused[/] {Terminal.Visible(refusal.Series)}: {Terminal.Visible(refusal.Detail)}");
             AnsiConsole.MarkupLineInterpolated($"{done.Accepted} accepted, {done.Refused} refused, {done.Duplicate} known already");
         }
         return done.Refused > 0 || !refusals.IsEmpty ? ExitCode.Refused : ExitCode.Done;

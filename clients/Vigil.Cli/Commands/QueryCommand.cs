@@ -50,7 +50,7 @@ internal static class QueryCommand
     private static void PrintTable(QueryResult result)
     {
         if (result.Scalar is { } scalar) AnsiConsole.WriteLine(SeriesText.Format(scalar));
-        else if (result.Text is { } text) AnsiConsole.WriteLine(text);
+        else if (result.Text is { } text) AnsiConsole.WriteLine(Terminal.Visible(text));
         else if (result.Matrix is { } matrix)
         {
             var table = Tables.New("Series", "Time (UTC)", "Value");
