@@ -217,6 +217,8 @@ public sealed class MetricsPusher : IAsyncDisposable
         }
     }
 
+    private static readonly TimeSpan StatusWait = TimeSpan.FromSeconds(1);
+
     /// <summary>Sending the same again would be answered the same.</summary>
     private static bool IsFinal(StatusCode code) =>
         code is StatusCode.Unauthenticated or StatusCode.PermissionDenied or StatusCode.InvalidArgument or StatusCode.Unimplemented;
@@ -228,14 +230,18 @@ public sealed class MetricsPusher : IAsyncDisposable
         using var call = client.Push(cancellationToken: ending.Token);
         var open = new Open { StreamId = StreamId };
         foreach (var (name, value) in options.Labels) open.Labels.Add(name, value);
-        await call.RequestStream.WriteAsync(new PushRequest { Open = open }, ending.Token).ConfigureAwait(false);
         var reading = ReadAsync(call.ResponseStream, onOpened, ending.Token);
-        var writing = WriteAsync(call.RequestStream, ending.Token);
-        if (await Task.WhenAny(reading, writing).ConfigureAwait(false) == writing && writing.IsCompletedSuccessfully)
+        var writing = WriteAsync(call.RequestStream, open, ending.Token);
+        if (await Task.WhenAny(reading, writing).ConfigureAwait(false) == writing)
         {
-            // All is sent and this side is closed: the answers that are still missing, and the end, are the server's to send.
-            await reading.ConfigureAwait(false);
-            return;
+            if (writing.IsCompletedSuccessfully)
+            {
+                // All is sent and this side is closed: the answers that are still missing, and the end, are the server's to send.
+                await reading.ConfigureAwait(false);
+                return;
+            }
+            // A write fails when the server ends the call, and the status may come a moment later: cancelled too early it would be lost.
+            await Task.WhenAny(reading, Task.Delay(StatusWait, time, ending.Token)).ConfigureAwait(false);
         }
         await ending.CancelAsync().ConfigureAwait(false);
         await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -276,8 +282,9 @@ public sealed class MetricsPusher : IAsyncDisposable
         }
     }
 
-    private async Task WriteAsync(IClientStreamWriter<PushRequest> requests, CancellationToken cancellationToken)
+    private async Task WriteAsync(IClientStreamWriter<PushRequest> requests, Open open, CancellationToken cancellationToken)
     {
+        await requests.WriteAsync(new PushRequest { Open = open }, cancellationToken).ConfigureAwait(false);
         var declared = 0;
         ulong sent = 0;
         var request = new PushRequest();

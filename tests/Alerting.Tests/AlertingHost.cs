@@ -84,7 +84,7 @@ internal sealed class AlertingHost : IAsyncDisposable
             ["Auth:TokenHashes:admin:0"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(AdminToken))),
         });
         foreach (var (key, value) in settings) builder.Configuration[key] = value;
-        builder.Services.AddSingleton(clock);
+        builder.Services.AddFakeClock(clock);
         builder.AddServiceDefaults(new ServiceIdentity("alerting", 0, 0));
         builder.AddAlerting();
         if (channels is not null) builder.Services.AddSingleton<IEnumerable<IChannel>>(channels);

@@ -178,6 +178,8 @@ public sealed class CallTests : IAsyncLifetime
         silo.Probe.Open("p");
         var grain = silo.Grains.GetGrain<IGateGrain>("order", typeof(GateGrain).FullName);
         for (var i = 0; i < 200; i++) silo.Probe.Open($"{i}");
+        // Calls that are there before their grain may overtake each other in a real silo.
+        await grain.Ball().DefaultTimeout();
         await Task.WhenAll(Enumerable.Range(0, 200).Select(i => grain.Pass($"{i}"))).DefaultTimeout();
         Assert.Equal(Enumerable.Range(0, 200).SelectMany(i => new[] { $"in:{i}", $"out:{i}" }), silo.Probe.Log);
     }

@@ -129,23 +129,6 @@ public sealed class TimerTests : IAsyncLifetime
         Assert.Equal(0, Probe.Count("tick:gone"));
     }
 
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Timer_KeepAlive_DecidesWhetherTicksKeepAnIdleGrain(bool keepAlive)
-    {
-        await using var fake = await TestSilo.StartAsync(builder => builder.Configure<GrainCollectionOptions>(options => options.CollectionAge = TimeSpan.FromMinutes(5)), clock);
-        var timed = fake.Grains.GetGrain<ITimerGrain>("alive");
-        await timed.Start("tick", TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1), keepAlive: keepAlive).DefaultTimeout();
-        for (var minute = 1; minute <= 12; minute++)
-        {
-            clock.Advance(TimeSpan.FromMinutes(1));
-            if (keepAlive || minute <= 5) await fake.Probe.Marked("tick:tick");
-        }
-        var ticks = await timed.Ticks("tick").DefaultTimeout();
-        Assert.Equal(keepAlive ? 12 : 0, ticks);
-    }
-
     [Fact]
     public async Task Timer_WithNegativeTime_IsRefused() =>
         await Assert.ThrowsAnyAsync<ArgumentException>(() => grain.Start("never", -2 * Second, Second).DefaultTimeout());

@@ -72,6 +72,9 @@ namespace Orleans.Configuration
         /// <see cref="Orleans.Runtime.LimitExceededException"/>. 0, the default, for no limit.
         /// </summary>
         public int MaxEnqueuedRequestsHardLimit { get; set; }
+
+        /// <summary>How often a call that meets a deactivation may be sent on. Accepted and not used: calls wait in the one silo for the next activation.</summary>
+        public int MaxForwardCount { get; set; } = 2;
     }
 
     /// <summary>Where ADO.NET keeps grain state.</summary>

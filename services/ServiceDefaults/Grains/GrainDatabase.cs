@@ -10,7 +10,7 @@ internal sealed class GrainDatabase : IAsyncDisposable
 {
     private readonly SqliteDatabase? own;
 
-    public GrainDatabase(IDatabase database, ServiceIdentity identity, IOptions<StorageOptions> options)
+    public GrainDatabase(IDatabase database, ServiceIdentity identity, IOptions<StorageOptions> options, IOptions<GrainOptions> grains)
     {
         if (database is PostgresDatabase postgres)
         {
@@ -19,6 +19,8 @@ internal sealed class GrainDatabase : IAsyncDisposable
             ConnectionString = postgres.ConnectionString;
             return;
         }
+        if (grains.Value.Clustering == GrainClustering.Postgres)
+            throw new StorageException("Grains:Clustering is 'Postgres', but ConnectionStrings:postgres is not set: silos of a cluster find each other, and share their state, in one PostgreSQL database");
         Database = own = new SqliteDatabase(identity.Name + ".grains", options.Value);
         // The name that Orleans knows SQLite by, although the provider behind it is Microsoft.Data.Sqlite.
         Invariant = "System.Data.SQLite";

@@ -10,11 +10,33 @@ using Orleans.Hosting;
 
 namespace Vigil.ServiceDefaults;
 
-/// <summary>Section <c>Orleans</c>: the ports between silos. Only used with the official packages.</summary>
+/// <summary>Whether a service's silos work together.</summary>
+public enum GrainClustering
+{
+    /// <summary>One silo: this process has all of the service's grains.</summary>
+    Localhost,
+
+    /// <summary>
+    /// All processes of the service on the same PostgreSQL database and schema form one cluster and share its grains. Needs the official
+    /// packages (<c>PackageSet=official</c>): the bundled silo knows no other, so it refuses to start rather than hold grains that another one holds too.
+    /// </summary>
+    Postgres,
+}
+
+/// <summary>Section <c>Grains</c> (official Orleans reads a section <c>Orleans</c> of its own): the silos of a service. Addresses and ports are only used with the official packages.</summary>
 public sealed class GrainOptions : IValidatedOptions
 {
     /// <summary>Section name.</summary>
-    public const string Section = "Orleans";
+    public const string Section = "Grains";
+
+    /// <summary>Whether this process is one silo of several. Default: it is the only one.</summary>
+    public GrainClustering Clustering { get; set; }
+
+    /// <summary>
+    /// IP address on which this silo listens, and which it tells to the others of its cluster. Default 127.0.0.1. Silos do not ask each other who they
+    /// are: another address than loopback belongs on a network that nothing else can reach.
+    /// </summary>
+    public string Address { get; set; } = "127.0.0.1";
 
     /// <summary>Port on which silos talk to each other. Default: the gRPC port and 20,000.</summary>
     public int? SiloPort { get; set; }
@@ -25,6 +47,12 @@ public sealed class GrainOptions : IValidatedOptions
     /// <inheritdoc />
     public IEnumerable<OptionFault> Validate()
     {
+#if !PACKAGESET_OFFICIAL
+        if (Clustering == GrainClustering.Postgres)
+            yield return new(nameof(Clustering), Clustering, "Localhost, as this build has the bundled silo, which forms no cluster: build with -p:PackageSet=official");
+#endif
+        if (!IPAddress.TryParse(Address, out var address) || address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
+            yield return new(nameof(Address), Address, "an IP address that the other silos can reach, e.g. 127.0.0.1 or 10.0.0.5");
         if (SiloPort is < 1 or > 65535) yield return new(nameof(SiloPort), SiloPort, "1 to 65535");
         if (GatewayPort is < 1 or > 65535) yield return new(nameof(GatewayPort), GatewayPort, "1 to 65535");
     }
@@ -53,7 +81,7 @@ public static class GrainSetup
         var (siloPort, gatewayPort) = Ports(builder.Configuration, identity);
         builder.UseOrleans(silo =>
         {
-            silo.UseLocalhostClustering(siloPort, gatewayPort, serviceId: identity.TelemetryName, clusterId: identity.TelemetryName);
+            AddClustering(silo, builder.Configuration, identity, siloPort, gatewayPort);
             silo.AddAdoNetGrainStorage(StorageName, options => options.Configure<GrainDatabase>((o, database) =>
             {
                 o.Invariant = database.Invariant;
@@ -68,6 +96,26 @@ public static class GrainSetup
             configure?.Invoke(silo);
         });
         return builder;
+    }
+
+    private static void AddClustering(ISiloBuilder silo, IConfiguration configuration, ServiceIdentity identity, int siloPort, int gatewayPort)
+    {
+#if PACKAGESET_OFFICIAL
+        var clustering = configuration[$"{GrainOptions.Section}:{nameof(GrainOptions.Clustering)}"];
+        if (Enum.TryParse(clustering, ignoreCase: true, out GrainClustering kind) && kind == GrainClustering.Postgres)
+        {
+            silo.Configure<ClusterOptions>(options => (options.ServiceId, options.ClusterId) = (identity.TelemetryName, identity.TelemetryName));
+            var address = IPAddress.TryParse(configuration[$"{GrainOptions.Section}:{nameof(GrainOptions.Address)}"], out var given) ? given : IPAddress.Loopback;
+            silo.ConfigureEndpoints(address, siloPort, gatewayPort);
+            silo.UseAdoNetClustering(options => options.Configure<GrainDatabase>((o, database) =>
+            {
+                o.Invariant = database.Invariant;
+                o.ConnectionString = database.ConnectionString;
+            }));
+            return;
+        }
+#endif
+        silo.UseLocalhostClustering(siloPort, gatewayPort, serviceId: identity.TelemetryName, clusterId: identity.TelemetryName);
     }
 
     private static void AddReminders(ISiloBuilder silo, IConfiguration configuration)

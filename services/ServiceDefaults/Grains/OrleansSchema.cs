@@ -1,7 +1,7 @@
 namespace Vigil.ServiceDefaults;
 
 /// <summary>
-/// The tables and queries that official Orleans expects to find for ADO.NET persistence and reminders: it knows them by the keys in
+/// The tables and queries that official Orleans expects to find for ADO.NET persistence, reminders and clustering: it knows them by the keys in
 /// OrleansQuery, and by the names of parameters and columns. The bundled silo makes tables of its own and leaves these empty; they are there with both, so
 /// that a database can go from one to the other without being refused. Official Orleans takes "no row returned" as a failed ETag, which
 /// makes one statement enough for each write.
@@ -53,6 +53,41 @@ internal static class OrleansSchema
 
     private const string ReadReminders = "SELECT GrainId, ReminderName, StartTime, Period, Version FROM OrleansRemindersTable WHERE ServiceId = @ServiceId AND ";
 
+    // Who is in the cluster. Each change of a member also moves its cluster's version, from the one that was read: a silo that looked at an
+    // older list changes nothing and looks again.
+    private const string Members = """
+        CREATE TABLE OrleansMembershipVersionTable (
+            DeploymentId varchar(150) NOT NULL PRIMARY KEY,
+            Timestamp timestamptz(3) NOT NULL,
+            Version integer NOT NULL);
+        CREATE TABLE OrleansMembershipTable (
+            DeploymentId varchar(150) NOT NULL REFERENCES OrleansMembershipVersionTable,
+            Address varchar(45) NOT NULL,
+            Port integer NOT NULL,
+            Generation integer NOT NULL,
+            SiloName varchar(150) NOT NULL,
+            HostName varchar(150) NOT NULL,
+            Status integer NOT NULL,
+            ProxyPort integer,
+            SuspectTimes varchar(8000),
+            StartTime timestamptz(3) NOT NULL,
+            IAmAliveTime timestamptz(3) NOT NULL,
+            PRIMARY KEY (DeploymentId, Address, Port, Generation));
+        """;
+
+    private const string Member = "DeploymentId = @DeploymentId AND Address = @Address AND Port = @Port AND Generation = @Generation";
+
+    private const string MoveVersion = "UPDATE OrleansMembershipVersionTable SET Timestamp = now(), Version = Version + 1 WHERE DeploymentId = @DeploymentId AND Version = @Version";
+
+    private const string CountDone = "SELECT CAST(count(*) AS integer) AS row_count FROM done";
+
+    // The version's row comes even when the cluster has no members.
+    private static string ReadMembers(string which) => $"""
+        SELECT v.DeploymentId, m.Address, m.Port, m.Generation, m.SiloName, m.HostName, m.Status, m.ProxyPort, m.SuspectTimes, m.StartTime, m.IAmAliveTime, v.Version
+        FROM OrleansMembershipVersionTable v LEFT JOIN OrleansMembershipTable m ON m.DeploymentId = v.DeploymentId{which}
+        WHERE v.DeploymentId = @DeploymentId
+        """;
+
     public static readonly IReadOnlyList<Migration> Migrations =
     [
         new(1, "tables and queries of official Orleans",
@@ -74,6 +109,37 @@ internal static class OrleansSchema
                     SELECT CAST(count(*) AS integer) AS row_count FROM gone
                     """),
                 Query("DeleteReminderRowsKey", "DELETE FROM OrleansRemindersTable WHERE ServiceId = @ServiceId"))),
+        new(2, "cluster members",
+            // A SQLite file has one process, so there is no cluster to keep.
+            "SELECT 1",
+            Members + string.Concat(
+                Query("InsertMembershipVersionKey", $"""
+                    WITH done AS (INSERT INTO OrleansMembershipVersionTable (DeploymentId, Timestamp, Version) VALUES (@DeploymentId, now(), 0) ON CONFLICT DO NOTHING RETURNING 1)
+                    {CountDone}
+                    """),
+                Query("InsertMembershipKey", $"""
+                    WITH moved AS ({MoveVersion} AND NOT EXISTS (SELECT 1 FROM OrleansMembershipTable WHERE {Member}) RETURNING 1),
+                    done AS (
+                        INSERT INTO OrleansMembershipTable (DeploymentId, Address, Port, Generation, SiloName, HostName, Status, ProxyPort, StartTime, IAmAliveTime)
+                        SELECT @DeploymentId, @Address, @Port, @Generation, @SiloName, @HostName, @Status, @ProxyPort, @StartTime, @IAmAliveTime FROM moved RETURNING 1)
+                    {CountDone}
+                    """),
+                Query("UpdateMembershipKey", $"""
+                    WITH moved AS ({MoveVersion} AND EXISTS (SELECT 1 FROM OrleansMembershipTable WHERE {Member}) RETURNING 1),
+                    done AS (
+                        UPDATE OrleansMembershipTable SET Status = @Status, SuspectTimes = @SuspectTimes, IAmAliveTime = @IAmAliveTime FROM moved WHERE {Member} RETURNING 1)
+                    {CountDone}
+                    """),
+                Query("UpdateIAmAlivetimeKey", $"UPDATE OrleansMembershipTable SET IAmAliveTime = @IAmAliveTime WHERE {Member}"),
+                Query("MembershipReadRowKey", ReadMembers(" AND m.Address = @Address AND m.Port = @Port AND m.Generation = @Generation")),
+                Query("MembershipReadAllKey", ReadMembers("")),
+                Query("GatewaysQueryKey", "SELECT Address, ProxyPort, Generation FROM OrleansMembershipTable WHERE DeploymentId = @DeploymentId AND Status = @Status AND ProxyPort > 0"),
+                // 3 is Active.
+                Query("CleanupDefunctSiloEntriesKey", "DELETE FROM OrleansMembershipTable WHERE DeploymentId = @DeploymentId AND IAmAliveTime < @IAmAliveTime AND Status <> 3"),
+                Query("DeleteMembershipTableEntriesKey", """
+                    DELETE FROM OrleansMembershipTable WHERE DeploymentId = @DeploymentId;
+                    DELETE FROM OrleansMembershipVersionTable WHERE DeploymentId = @DeploymentId
+                    """))),
     ];
 
     private static string Storage(string blob) =>

@@ -61,12 +61,6 @@ public sealed class ServiceTests
     }
 
     [Fact]
-    public async Task Map_NoGeneratedService_SaysSo()
-    {
-        await Assert.ThrowsAsync<InvalidOperationException>(() => ProbeHost.StartAsync(map: app => app.MapGrpcService<Journal>())).DefaultTimeout();
-    }
-
-    [Fact]
     public async Task Endpoints_AttributesOfClassAndMethod_BecomeMetadata()
     {
         await using var host = await ProbeHost.StartAsync(map: app => app.MapGrpcService<MarkedService>());

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
 using Grpc.Core;
+using Microsoft.AspNetCore.Hosting;
 using Vigil.Testing;
 using Xunit;
 
@@ -157,9 +158,19 @@ public sealed class UnaryTests
     }
 
     [Fact]
+    public async Task Unary_LargerThanTheServersBodies_RefusedWhateverTheReceiveLimit()
+    {
+        await using var host = await ProbeHost.StartAsync(o => o.MaxReceiveMessageSize = null, b => b.WebHost.ConfigureKestrel(k => k.Limits.MaxRequestBodySize = 100_000));
+        var response = await host.Wire.CallAsync(WireClient.Unary, new Note { Data = ByteString.CopyFrom(new byte[100_001]) }).DefaultTimeout();
+        // The official server passes the web server's refusal on as a failed handler.
+        Assert.Contains((StatusCode)response.Status, new[] { StatusCode.ResourceExhausted, StatusCode.Unknown });
+        Assert.Empty(response.Frames);
+    }
+
+    [Fact]
     public async Task Unary_NoReceiveLimit_40MegabytesAccepted()
     {
-        await using var host = await ProbeHost.StartAsync(o => o.MaxReceiveMessageSize = null);
+        await using var host = await ProbeHost.StartAsync(o => o.MaxReceiveMessageSize = null, b => b.WebHost.ConfigureKestrel(k => k.Limits.MaxRequestBodySize = null));
         host.Script.Unary = (n, _) => Task.FromResult(new Note { Number = n.Data.Length });
         var response = await host.Wire.CallAsync(WireClient.Unary, new Note { Data = ByteString.CopyFrom(new byte[40_000_000]) }).DefaultTimeout();
         Assert.Equal(40_000_000, response.Note.Number);

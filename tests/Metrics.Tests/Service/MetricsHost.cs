@@ -68,7 +68,7 @@ internal sealed class MetricsHost : IAsyncDisposable
         if (postgres is not null) values["ConnectionStrings:postgres"] = postgres;
         foreach (var (key, value) in settings) values[key] = value;
         builder.Configuration.AddInMemoryCollection(values);
-        if (clock is not null) builder.Services.AddSingleton(clock);
+        if (clock is not null) builder.Services.AddFakeClock(clock);
         builder.AddServiceDefaults(new ServiceIdentity("metrics", 0, 0));
         builder.AddMetrics();
         var app = builder.Build();
@@ -109,7 +109,7 @@ internal sealed class MetricsHost : IAsyncDisposable
         if (ownsDirectory) System.IO.Directory.Delete(Directory, recursive: true);
     }
 
-    private static string Hash(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+    public static string Hash(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 }
 
 /// <summary>The caller's side of one push stream.</summary>

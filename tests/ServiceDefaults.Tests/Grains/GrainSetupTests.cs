@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using Orleans;
 using Orleans.Configuration;
 using Orleans.Runtime;
+using Orleans.Storage;
 using Vigil.Testing;
 using Xunit;
 
@@ -121,12 +122,47 @@ public sealed class GrainSetupTests
         Assert.Equal(1, await grain.Add(1).DefaultTimeout());
     }
 
+    [FactNeeds("postgres")]
+    public async Task AddGrains_TwoThatThinkTheyAreAlone_StaleWriteIsRefusedAndTheGrainReloads()
+    {
+        var settings = new Dictionary<string, string?> { ["ConnectionStrings:postgres"] = await PostgresServer.NewDatabaseAsync() };
+        await using var one = await TestService.StartAsync(b => b.AddGrains(), settings: settings);
+        await using var two = await TestService.StartAsync(b => b.AddGrains(), settings: settings);
+        var first = one.App.Services.GetRequiredService<IGrainFactory>().GetGrain<ITallyGrain>("a");
+        var second = two.App.Services.GetRequiredService<IGrainFactory>().GetGrain<ITallyGrain>("a");
+        await first.Add(1).DefaultTimeout();
+        await second.Add(10).DefaultTimeout();
+
+        await Assert.ThrowsAsync<InconsistentStateException>(() => first.Add(100).DefaultTimeout());
+
+        Assert.Equal(1011, await first.Add(1000).DefaultTimeout());
+    }
+
     [Fact]
     public async Task AddGrains_ServiceId_IsTheServicesName()
     {
         await using var service = await TestService.StartAsync(b => b.AddGrains());
 
         Assert.Equal("vigil-probe", service.App.Services.GetRequiredService<IOptions<ClusterOptions>>().Value.ServiceId);
+    }
+
+    [Theory]
+    [InlineData("Grains:Clustering", "Zookeeper", "Localhost, Postgres")]
+    [InlineData("Grains:Address", "0.0.0.0", "that the other silos can reach")]
+#if PACKAGESET_OFFICIAL
+    [InlineData("Grains:Clustering", "Postgres", "ConnectionStrings:postgres is not set")]
+#else
+    [InlineData("Grains:Clustering", "Postgres", "PackageSet=official")]
+#endif
+    public async Task AddGrains_ClusterThatCannotBe_DoesNotStart(string key, string value, string why)
+    {
+        await using var service = TestService.Build(b => b.AddGrains(), settings: new() { [key] = value });
+
+        Assert.Equal(1, await service.App.RunServiceAsync().DefaultTimeout());
+
+        var line = Assert.Single(service.Logs.All, l => l.Event == "CannotStart").Text;
+        Assert.Contains($"{key} is '{value}'", line);
+        Assert.Contains(why, line);
     }
 
     [Fact]

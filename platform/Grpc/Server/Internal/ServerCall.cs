@@ -20,9 +20,6 @@ internal sealed class ServerCall : ServerCallContext
     private const int CancelHttp2 = 0x8;
     private const int CancelHttp3 = 0x10c;
 
-    // Kestrel's default limit on a body, above which a unary request needs it lifted for MaxReceiveMessageSize to be what counts.
-    private const int DefaultBodyLimit = 30_000_000;
-
     private static readonly AuthContext Anonymous = new(null, []);
 
     private Metadata? requestHeaders;
@@ -355,10 +352,10 @@ internal sealed class ServerCall : ServerCallContext
         return metadata;
     }
 
-    /// <summary>A stream may take any time and any size; what bounds a message is MaxReceiveMessageSize.</summary>
+    /// <summary>A stream may take any time and any size; what bounds a message is MaxReceiveMessageSize. A single request keeps to the server's limits too.</summary>
     private void LiftLimits()
     {
-        if (State.StreamsRequests || State.Settings.MaxReceiveSize is null or > DefaultBodyLimit)
+        if (State.StreamsRequests)
         {
             if (Http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = null;
         }
