@@ -80,11 +80,8 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
         return route.Lanes.TryAdd($"{page.Policy}\0{page.Fingerprint}", new Errand(route, ticket, IsRevival: true));
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await stopping.CancelAsync().ConfigureAwait(false);
-        stopping.Dispose();
-    }
+    // Not disposed of: what is under way still asks for its token, and it holds no timer.
+    public async ValueTask DisposeAsync() => await stopping.CancelAsync().ConfigureAwait(false);
 
     private async Task RunAsync(Errand errand)
     {
@@ -158,7 +155,8 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     {
         try
         {
-            await deliveries.RecordAsync(delivery, stopping.Token).ConfigureAwait(false);
+            // Also while stopping: it was told, and would be told again after the next start.
+            await deliveries.RecordAsync(delivery, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {

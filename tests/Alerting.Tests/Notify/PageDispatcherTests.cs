@@ -208,6 +208,41 @@ public sealed class PageDispatcherTests
         Assert.False(dispatcher.Revive("nosuch", first));
     }
 
+    [Fact]
+    public async Task Dispose_WhileAPageLeaves_StillRecordsThatItDid()
+    {
+        var channel = new UnstoppableChannel();
+        var dispatcher = Dispatcher(channel);
+        dispatcher.Offer(Pages.Page());
+        await channel.Sending.Task.DefaultTimeout();
+        await dispatcher.DisposeAsync();
+        channel.Answered.SetResult();
+        await reports.NextReport();
+        Assert.Single(log.Deliveries);
+    }
+
+    private sealed class UnstoppableChannel : IChannel
+    {
+        public TaskCompletionSource Sending { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Answered { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public string Name => "c";
+
+        public string Kind => "test";
+
+        public string Target => "nowhere";
+
+        public IReadOnlyCollection<string> Severities => [];
+
+        public async Task<SendResult> SendAsync(Page page, CancellationToken ct)
+        {
+            Sending.SetResult();
+            await Answered.Task;
+            return SendResult.Ok;
+        }
+    }
+
     [Theory]
     [InlineData(0, "Told firing ", "attempt 1")]
     [InlineData(40, "Told firing ", "40.0 ms after its cause")]

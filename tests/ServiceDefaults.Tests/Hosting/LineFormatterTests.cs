@@ -24,6 +24,14 @@ public sealed class LineFormatterTests
     }
 
     [Fact]
+    public void Write_EscapesInAnExceptionAndBeyondAscii_ReachNoTerminal()
+    {
+        var text = Format(LogLevel.Error, "X", "a\u009b31m", new InvalidOperationException("no\u001b[31m"));
+
+        Assert.StartsWith("2026-01-05T12:00:00.000Z ERROR X: a\\x9b31m\n    System.InvalidOperationException: no\\x1b[31m", text);
+    }
+
+    [Fact]
     public void Write_OperatorsFault_HasNoStackTrace()
     {
         var text = Format(LogLevel.Error, "Host", "failed", new StorageException("no disk", new IOException("inner")));
