@@ -22,7 +22,7 @@ internal sealed record CommandLine(bool Demo, bool NoAgent, string[] Configurati
           --Storage:Directory=data       where databases and tokens.json are, relative to the repository
           --Policies:Directory=policies  the policy files
           --ConnectionStrings:postgres=...   PostgreSQL in place of SQLite files
-          --ConnectionStrings:redis=...      Redis in place of caches in the processes
+          --ConnectionStrings:redis=...      handed to the services; nothing uses Redis yet
           OTEL_EXPORTER_OTLP_ENDPOINT    where traces, metrics and logs go as well
 
         Environment variables reach the services too: Notify__Webhooks__0__Url=https://... sends the pages there.
