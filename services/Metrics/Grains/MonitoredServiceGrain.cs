@@ -5,6 +5,7 @@ using Orleans.Concurrency;
 using Orleans.Runtime;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
+using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics.Grains;
 
@@ -34,6 +35,7 @@ internal sealed class MonitoredServiceGrain(
     private long nextRow;
     private bool registered;
     private bool broken;
+    private string why = "";
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -330,6 +332,7 @@ internal sealed class MonitoredServiceGrain(
     {
         if (broken) return;
         broken = true;
+        if (cause is JournalException { InnerException: StorageException { Brief: { } brief } }) why = $", since {brief},";
         MetricsLog.ServiceBroken(log, key, cause);
         foreach (var work in underWay) work.Applied.TrySetException(Unavailable());
         underWay.Clear();
@@ -341,7 +344,7 @@ internal sealed class MonitoredServiceGrain(
         if (broken) throw Unavailable();
     }
 
-    private ServiceUnavailableException Unavailable() => new($"service \"{GrainKeys.ServiceOf(key)}\" could not store its samples and starts again: send again");
+    private ServiceUnavailableException Unavailable() => new($"service \"{GrainKeys.ServiceOf(key)}\" could not store its samples{why} and starts again: send again");
 
     private long Now() => clock.GetUtcNow().ToUnixTimeMilliseconds();
 

@@ -50,4 +50,7 @@ public sealed class StorageException : Exception
 {
     /// <summary>With what the database itself said, where it said something.</summary>
     public StorageException(string message, Exception? cause = null) : base(message, cause) { }
+
+    /// <summary>The cause in a few words that name no place, fit for callers: "the database cannot grow: the disk is full". Null where it is not known.</summary>
+    public string? Brief { get; init; }
 }

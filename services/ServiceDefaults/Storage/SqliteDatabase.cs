@@ -192,6 +192,6 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
             CantOpen => "cannot be opened: check that it exists and its owner and mode",
             _ => "cannot be used",
         };
-        return new StorageException($"the database file {Location} {cause}. The folder comes from Storage:Directory ('{options.Directory}'). SQLite says: {e.Message}", e);
+        return new StorageException($"the database file {Location} {cause}. The folder comes from Storage:Directory ('{options.Directory}'). SQLite says: {e.Message}", e) { Brief = $"the database {cause}" };
     }
 }

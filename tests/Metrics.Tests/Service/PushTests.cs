@@ -15,6 +15,31 @@ public sealed class PushTests
     private static long Now => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
 
     [Fact]
+    public async Task Push_DatabaseThatCannotBeWritten_AcknowledgesNothingAndSaysWhy_AndTakesTheResentFrameAfterwards()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Storage:BusyTimeout", "00:00:00.05")]);
+        using (var client = await host.OpenAsync("s1", ("job", "api")))
+        {
+            await client.DeclareAsync(1, "m");
+            await client.SendAsync(1, (1, Now, 1));
+            await client.AckAsync();
+            await using var other = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={Path.Combine(host.Directory, "metrics.db")};Pooling=False");
+            await other.OpenAsync();
+            await using var holding = other.BeginTransaction(deferred: false);
+            await client.SendAsync(2, (1, Now, 2));
+            var failure = await client.FailureAsync();
+            Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+            Assert.Contains("the database is locked by another program", failure.Status.Detail);
+            Assert.DoesNotContain(host.Directory, failure.Status.Detail);
+        }
+        using var again = await host.OpenAsync("s1", ("job", "api"));
+        await again.DeclareAsync(1, "m");
+        await again.SendAsync(2, (1, Now, 2));
+        Assert.Equal(1u, (await again.AckAsync()).Accepted);
+        Assert.Equal(2, await host.ValueAsync("m"));
+    }
+
+    [Fact]
     public Task Push_Samples_AreAcknowledgedAndFound_Sqlite() => PushAndFindAsync(null);
 
     [FactNeeds("postgres")]
