@@ -12,6 +12,9 @@ internal sealed record PushResult(double SamplesPerSecond, double AckP50Ms, doub
 /// <summary>Push streams that each keep as many frames under way as the server allows.</summary>
 internal static class PushLoad
 {
+    /// <summary>Sent before anything is measured: after them the buffers of new series have the size that they keep.</summary>
+    private const int FillFrames = 200;
+
     private static int runs;
 
     public static async Task<PushResult> RunAsync(Service service, int streams, int samplesPerFrame, TimeSpan time, CancellationToken ct)
@@ -20,6 +23,7 @@ internal static class PushLoad
         using var channel = service.Connect();
         var opened = new List<Stream>();
         for (var i = 0; i < streams; i++) opened.Add(await Stream.OpenAsync(channel, $"run{runs}-stream{i}", samplesPerFrame, ct));
+        await Task.WhenAll(opened.Select(s => Task.Run(() => s.FillAsync(ct), ct)));
         var before = GC.GetTotalAllocatedBytes(precise: true);
         var start = Stopwatch.GetTimestamp();
         await Task.WhenAll(opened.Select(s => Task.Run(() => s.RunAsync(start, time, ct), ct)));
@@ -38,6 +42,14 @@ internal static class PushLoad
         private readonly SemaphoreSlim places = new(framesInFlight, framesInFlight);
         private readonly long[] sentAt = new long[framesInFlight + 1];
 
+        // One message is used again for every frame: what the caller allocates is next to nothing.
+        private readonly PushRequest request = new() { Frame = NewFrame(samples) };
+
+        // Each stream is a service of its own whose samples are a millisecond apart, ending about now.
+        private readonly long clock = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 600_000;
+
+        private Task acks = Task.CompletedTask;
+
         public long Accepted { get; private set; }
 
         public List<double> Latencies { get; } = new(1 << 16);
@@ -50,31 +62,24 @@ internal static class PushLoad
             var declare = new Declare();
             for (uint i = 1; i <= samples; i++) declare.Series.Add(new SeriesDeclaration { Id = i, Name = "load", Kind = SeriesKind.Gauge, Labels = { new Label { Name = "i", Value = $"{i}" } } });
             await call.RequestStream.WriteAsync(new PushRequest { Declare = declare }, ct);
-            return new Stream(call, (int)call.ResponseStream.Current.Opened.MaxFramesInFlight, samples);
+            var stream = new Stream(call, (int)call.ResponseStream.Current.Opened.MaxFramesInFlight, samples);
+            stream.acks = stream.AcksAsync(ct);
+            return stream;
+        }
+
+        public async Task FillAsync(CancellationToken ct)
+        {
+            for (var i = 0; i < FillFrames; i++) await SendAsync(ct);
+            // All places are free again: all is acknowledged.
+            for (var i = 0; i < framesInFlight; i++) await places.WaitAsync(ct);
+            places.Release(framesInFlight);
+            Accepted = 0;
+            Latencies.Clear();
         }
 
         public async Task RunAsync(long start, TimeSpan time, CancellationToken ct)
         {
-            var acks = AcksAsync(ct);
-            // One message is used again for every frame: what the caller allocates is next to nothing.
-            var frame = new Frame();
-            var request = new PushRequest { Frame = frame };
-            for (uint i = 1; i <= samples; i++)
-            {
-                frame.SeriesIds.Add(i);
-                frame.Values.Add(0);
-            }
-            // Each stream is a service of its own whose samples are a millisecond apart, ending about now.
-            var clock = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds() - 600_000;
-            while (Stopwatch.GetElapsedTime(start) < time)
-            {
-                await places.WaitAsync(ct);
-                frame.Sequence++;
-                frame.BaseTimeUnixMs = clock + (long)frame.Sequence;
-                for (var i = 0; i < samples; i++) frame.Values[i] = (frame.Sequence + (ulong)i) % 97;
-                sentAt[frame.Sequence % (ulong)sentAt.Length] = Stopwatch.GetTimestamp();
-                await call.RequestStream.WriteAsync(request, ct);
-            }
+            while (Stopwatch.GetElapsedTime(start) < time) await SendAsync(ct);
             await call.RequestStream.CompleteAsync();
             await acks;
         }
@@ -83,6 +88,28 @@ internal static class PushLoad
         {
             call.Dispose();
             places.Dispose();
+        }
+
+        private static Frame NewFrame(int samples)
+        {
+            var frame = new Frame();
+            for (uint i = 1; i <= samples; i++)
+            {
+                frame.SeriesIds.Add(i);
+                frame.Values.Add(0);
+            }
+            return frame;
+        }
+
+        private async Task SendAsync(CancellationToken ct)
+        {
+            await places.WaitAsync(ct);
+            var frame = request.Frame;
+            frame.Sequence++;
+            frame.BaseTimeUnixMs = clock + (long)frame.Sequence;
+            for (var i = 0; i < samples; i++) frame.Values[i] = (frame.Sequence + (ulong)i) % 97;
+            sentAt[frame.Sequence % (ulong)sentAt.Length] = Stopwatch.GetTimestamp();
+            await call.RequestStream.WriteAsync(request, ct);
         }
 
         private async Task AcksAsync(CancellationToken ct)

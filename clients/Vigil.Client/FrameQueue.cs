@@ -8,7 +8,8 @@ namespace Vigil.Client;
 /// </summary>
 internal sealed class FrameQueue(int maxSamplesPerFrame)
 {
-    private const int MaxSpares = 16;
+    // As many as a server with its default settings lets be under way, and may acknowledge in one go.
+    private const int MaxSpares = 32;
 
     // Sequence numbers are dense: frame n stands at index head + n - AcknowledgedSequence - 1.
     private readonly List<Frame> sealedFrames = [];

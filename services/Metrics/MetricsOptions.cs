@@ -10,6 +10,9 @@ internal sealed class MetricsOptions : IValidatedOptions
     /// <summary>The section's name.</summary>
     public const string Section = "Metrics";
 
+    /// <summary>The highest value of <see cref="MaxSamplesPerFrame"/>.</summary>
+    public const int MostSamplesPerFrame = 1_000_000;
+
     /// <summary>
     /// Grains that the series of one service are spread over, by hash of their labels. One is right up to about 50,000 series
     /// or 200,000 samples/s a service. May be raised at any time: what older grains hold is still found.
@@ -34,7 +37,7 @@ internal sealed class MetricsOptions : IValidatedOptions
     public int MaxPushStreams { get; set; } = 2_000;
 
     /// <summary>Samples in one frame.</summary>
-    [Range(1, 1_000_000)]
+    [Range(1, MostSamplesPerFrame)]
     public int MaxSamplesPerFrame { get; set; } = 65_536;
 
     /// <summary>Frames of one stream that are worked on at once before the server stops reading.</summary>

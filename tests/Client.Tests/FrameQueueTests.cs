@@ -71,4 +71,23 @@ public sealed class FrameQueueTests
         for (var i = 1; i <= frames; i++) queue.Add(1, i, i);
         return queue;
     }
+
+    [Fact]
+    public void FrameQueue_FramesAcknowledgedTogether_AreUsedAgain()
+    {
+        const int Frames = 32, Samples = 1_000;
+        var queue = new FrameQueue(Samples);
+        Round(queue);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 10; i++) Round(queue);
+        var perSample = (GC.GetAllocatedBytesForCurrentThread() - before) / (10.0 * Frames * Samples);
+        Assert.InRange(perSample, 0, 0.1);
+
+        static void Round(FrameQueue queue)
+        {
+            for (var i = 0; i < Frames * Samples; i++) queue.Add((uint)i % 100 + 1, 1_000_000 + i, i);
+            queue.Acknowledge(queue.LastSequence);
+            Assert.Equal(0, queue.Samples);
+        }
+    }
 }

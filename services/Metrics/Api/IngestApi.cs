@@ -10,11 +10,11 @@ namespace Vigil.Metrics.Api;
 [RequireScope(Scope.Ingest)]
 internal sealed class IngestApi(
     SeriesRouter router, SeriesRules rules, StreamLimits limits, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, IHostApplicationLifetime lifetime, ILogger<IngestApi> log)
-    : MetricsIngest.MetricsIngestBase
+    : IngestBase
 {
     private const int MaxStreamIdLength = 64;
 
-    public override async Task Push(IAsyncStreamReader<PushRequest> requestStream, IServerStreamWriter<PushResponse> responseStream, ServerCallContext context)
+    public override async Task Push(IAsyncStreamReader<PushMessage> requestStream, IServerStreamWriter<PushResponse> responseStream, ServerCallContext context)
     {
         using var place = limits.EnterPush();
         var open = await ReadOpenAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
@@ -38,7 +38,7 @@ internal sealed class IngestApi(
         }
     }
 
-    private static async Task<Open?> ReadOpenAsync(IAsyncStreamReader<PushRequest> requests, CancellationToken ct)
+    private static async Task<Open?> ReadOpenAsync(IAsyncStreamReader<PushMessage> requests, CancellationToken ct)
     {
         // A caller that opens a stream and closes it without a word has done nothing wrong.
         if (!await requests.MoveNext(ct).ConfigureAwait(false)) return null;

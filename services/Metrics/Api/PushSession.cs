@@ -29,7 +29,7 @@ internal sealed class PushSession(
     /// <param name="stopping">The service stops: read no more.</param>
     /// <param name="ct">The call is over.</param>
     /// <exception cref="RefusalException">The caller broke the rules of the contract, or samples could not be stored.</exception>
-    public async Task RunAsync(IAsyncStreamReader<PushRequest> requests, IServerStreamWriter<PushResponse> responses, CancellationToken stopping, CancellationToken ct)
+    public async Task RunAsync(IAsyncStreamReader<PushMessage> requests, IServerStreamWriter<PushResponse> responses, CancellationToken stopping, CancellationToken ct)
     {
         await responses.WriteAsync(new PushResponse
         {
@@ -60,27 +60,39 @@ internal sealed class PushSession(
 
     private static bool IsCancellation(Exception e) => e is OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled };
 
-    private async Task TakeAsync(PushRequest request, CancellationToken ct)
+    private async Task TakeAsync(PushMessage message, CancellationToken ct)
     {
-        switch (request.MessageCase)
+        switch (message)
         {
-            case PushRequest.MessageOneofCase.Declare:
-                var refusals = await series.DeclareAsync(request.Declare, labels).ConfigureAwait(false);
+            case { Declare: { } declare }:
+                var refusals = await series.DeclareAsync(declare, labels).ConfigureAwait(false);
                 foreach (var refusal in refusals) instruments.Refuse(refusal.Reason.ToCause());
                 if (refusals.Count > 0) await answers.Writer.WriteAsync(new Answer(0, 0, refusals, []), ct).ConfigureAwait(false);
                 break;
-            case PushRequest.MessageOneofCase.Frame:
-                await answers.Writer.WriteAsync(Begin(request.Frame), ct).ConfigureAwait(false);
+            case { Frame: { } frame }:
+                await answers.Writer.WriteAsync(Begin(frame), ct).ConfigureAwait(false);
                 break;
-            case PushRequest.MessageOneofCase.Open:
+            case { Open: not null }:
                 throw Invalid("open", "the stream is open already");
             default:
                 throw Invalid("message", "one of declare and frame is needed");
         }
     }
 
-    /// <summary>Checks a frame, takes it apart by grain, and starts storing.</summary>
-    private Answer Begin(Frame frame)
+    /// <summary>Checks a frame, takes it apart by grain, gives its columns back, and starts storing.</summary>
+    private Answer Begin(FrameColumns frame)
+    {
+        try
+        {
+            return Store(frame);
+        }
+        finally
+        {
+            frame.Return();
+        }
+    }
+
+    private Answer Store(FrameColumns frame)
     {
         var samples = frame.SeriesIds.Count;
         if (frame.Sequence == 0) throw Invalid("frame.sequence", "sequence numbers count from 1");
@@ -121,20 +133,22 @@ internal sealed class PushSession(
         return new Answer(frame.Sequence, samples, refusals, parts);
     }
 
-    private List<Refusal> Sort(Frame frame, int samples)
+    private List<Refusal> Sort(FrameColumns frame, int samples)
     {
         Dictionary<uint, uint>? undeclared = null;
-        var offsets = frame.TimeOffsetsMs.Count > 0;
+        var numbers = frame.SeriesIds.Values;
+        var offsets = frame.TimeOffsetsMs.Values;
+        var values = frame.Values.Values;
         for (var i = 0; i < samples; i++)
         {
-            if (!series.TryFind(frame.SeriesIds[i], out var found))
+            if (!series.TryFind(numbers[i], out var found))
             {
                 undeclared ??= [];
-                undeclared[frame.SeriesIds[i]] = undeclared.GetValueOrDefault(frame.SeriesIds[i]) + 1;
+                undeclared[numbers[i]] = undeclared.GetValueOrDefault(numbers[i]) + 1;
                 continue;
             }
-            var time = offsets ? unchecked(frame.BaseTimeUnixMs + frame.TimeOffsetsMs[i]) : frame.BaseTimeUnixMs;
-            (found.Target.Columns ??= new SampleColumns(samples)).Add(found.Id, time, frame.Values[i]);
+            var time = offsets.IsEmpty ? frame.BaseTimeUnixMs : unchecked(frame.BaseTimeUnixMs + offsets[i]);
+            (found.Target.Columns ??= new SampleColumns(samples)).Add(found.Id, time, values[i]);
         }
         if (undeclared is null) return [];
         instruments.Refuse(RefusalCause.UndeclaredSeries, undeclared.Values.Sum(n => n));

@@ -159,7 +159,7 @@ internal sealed class Journal : IHostedService
 
     private static (string Name, object Value)[] Parameters(JournalRow row) =>
     [
-        ("grain", row.Grain), ("no", row.No), ("kind", (long)row.Kind), ("stream", row.Stream), ("sequence", unchecked((long)row.Sequence)), ("data", row.Data),
+        ("@grain", row.Grain), ("@no", row.No), ("@kind", (long)row.Kind), ("@stream", row.Stream), ("@sequence", unchecked((long)row.Sequence)), ("@data", row.Data),
     ];
 
     private sealed class Pending(JournalLine line, JournalRow row)

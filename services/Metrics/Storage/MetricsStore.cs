@@ -41,7 +41,7 @@ internal sealed class MetricsStore(IDatabase database)
     public ValueTask AddGrainAsync(KnownGrain grain, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
     {
         await using var insert = new Statement(transaction, "INSERT INTO metric_grains (grain, service, checkpoint_no, next_series) VALUES (@grain, @service, 0, 1) ON CONFLICT (grain) DO NOTHING");
-        await insert.Set("grain", grain.Grain).Set("service", grain.Service).ExecuteAsync(token).ConfigureAwait(false);
+        await insert.Set("@grain", grain.Grain).Set("@service", grain.Service).ExecuteAsync(token).ConfigureAwait(false);
     }, ct);
 
     /// <summary>Reads a grain's checkpoint and replays its journal.</summary>
@@ -72,14 +72,14 @@ internal sealed class MetricsStore(IDatabase database)
             INSERT INTO metric_heads (grain, series, sealed_ms, last_ms, first_ms, count, data) VALUES (@grain, @series, @sealed, @last, @first, @count, @data)
             ON CONFLICT (grain, series) DO UPDATE SET sealed_ms = excluded.sealed_ms, last_ms = excluded.last_ms, first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
             """);
-        declare.Set("grain", grain);
-        block.Set("grain", grain);
-        head.Set("grain", grain);
+        declare.Set("@grain", grain);
+        block.Set("@grain", grain);
+        head.Set("@grain", grain);
         foreach (var saved in series)
         {
-            if (saved.Declaration is not null) await declare.Set("series", (long)saved.Id).Set("data", saved.Declaration).ExecuteAsync(token).ConfigureAwait(false);
+            if (saved.Declaration is not null) await declare.Set("@series", (long)saved.Id).Set("@data", saved.Declaration).ExecuteAsync(token).ConfigureAwait(false);
             foreach (var sealedBlock in saved.Sealed) await Fill(block, saved.Id, sealedBlock).ExecuteAsync(token).ConfigureAwait(false);
-            await Fill(head.Set("sealed", saved.SealedThrough), saved.Id, saved.Head ?? NoSamples).ExecuteAsync(token).ConfigureAwait(false);
+            await Fill(head.Set("@sealed", saved.SealedThrough), saved.Id, saved.Head ?? NoSamples).ExecuteAsync(token).ConfigureAwait(false);
         }
     }, ct);
 
@@ -102,21 +102,21 @@ internal sealed class MetricsStore(IDatabase database)
         DbTransaction transaction, string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken token)
     {
         await using var update = new Statement(transaction, "UPDATE metric_grains SET checkpoint_no = @no, next_series = @next WHERE grain = @grain");
-        await update.Set("grain", grain).Set("no", through).Set("next", (long)nextSeries).ExecuteAsync(token).ConfigureAwait(false);
+        await update.Set("@grain", grain).Set("@no", through).Set("@next", (long)nextSeries).ExecuteAsync(token).ConfigureAwait(false);
         await using var forget = new Statement(transaction, "DELETE FROM metric_streams WHERE grain = @grain");
-        await forget.Set("grain", grain).ExecuteAsync(token).ConfigureAwait(false);
+        await forget.Set("@grain", grain).ExecuteAsync(token).ConfigureAwait(false);
         await using var insert = new Statement(transaction, "INSERT INTO metric_streams (grain, stream, sequence, seen_ms) VALUES (@grain, @stream, @sequence, @seen)");
-        insert.Set("grain", grain);
+        insert.Set("@grain", grain);
         foreach (var (stream, position) in streams)
         {
-            await insert.Set("stream", stream).Set("sequence", unchecked((long)position.Sequence)).Set("seen", position.SeenAt).ExecuteAsync(token).ConfigureAwait(false);
+            await insert.Set("@stream", stream).Set("@sequence", unchecked((long)position.Sequence)).Set("@seen", position.SeenAt).ExecuteAsync(token).ConfigureAwait(false);
         }
     }
 
     private static async ValueTask<int> TrimAsync(DbTransaction transaction, string grain, long through, CancellationToken token)
     {
         await using var trim = new Statement(transaction, "DELETE FROM metric_journal WHERE grain = @grain AND no IN (SELECT no FROM metric_journal WHERE grain = @grain AND no <= @no ORDER BY no LIMIT @most)");
-        return await trim.Set("grain", grain).Set("no", through).Set("most", (long)RowsPerTrim).ExecuteAsync(token).ConfigureAwait(false);
+        return await trim.Set("@grain", grain).Set("@no", through).Set("@most", (long)RowsPerTrim).ExecuteAsync(token).ConfigureAwait(false);
     }
 
     /// <summary>Reads blocks of one series that overlap [from, through], oldest first.</summary>
@@ -124,7 +124,7 @@ internal sealed class MetricsStore(IDatabase database)
     {
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
         await using var select = new Statement(connection, "SELECT first_ms, last_ms, count, data FROM metric_chunks WHERE grain = @grain AND series = @series AND last_ms >= @from AND first_ms <= @through ORDER BY last_ms");
-        await using var rows = await select.Set("grain", grain).Set("series", (long)series).Set("from", from).Set("through", through).ReadAsync(ct).ConfigureAwait(false);
+        await using var rows = await select.Set("@grain", grain).Set("@series", (long)series).Set("@from", from).Set("@through", through).ReadAsync(ct).ConfigureAwait(false);
         var blocks = new List<SampleBlock>();
         while (await rows.ReadAsync(ct).ConfigureAwait(false)) blocks.Add(new SampleBlock(rows.GetFieldValue<byte[]>(3), (int)rows.GetInt64(2), rows.GetInt64(0), rows.GetInt64(1)));
         return blocks;
@@ -137,7 +137,7 @@ internal sealed class MetricsStore(IDatabase database)
             DELETE FROM metric_chunks WHERE grain = @grain AND (series, last_ms) IN
                 (SELECT series, last_ms FROM metric_chunks WHERE grain = @grain AND last_ms < @before ORDER BY last_ms LIMIT @most)
             """);
-        return await delete.Set("grain", grain).Set("before", before).Set("most", (long)most).ExecuteAsync(token).ConfigureAwait(false);
+        return await delete.Set("@grain", grain).Set("@before", before).Set("@most", (long)most).ExecuteAsync(token).ConfigureAwait(false);
     }, ct);
 
     /// <summary>Forgets series that have no samples any more.</summary>
@@ -147,20 +147,20 @@ internal sealed class MetricsStore(IDatabase database)
         await using var declarations = new Statement(transaction, "DELETE FROM metric_series WHERE grain = @grain AND series = @series");
         foreach (var id in series)
         {
-            await heads.Set("grain", grain).Set("series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
-            await declarations.Set("grain", grain).Set("series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
+            await heads.Set("@grain", grain).Set("@series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
+            await declarations.Set("@grain", grain).Set("@series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
         }
     }, ct);
 
     private static readonly SampleBlock NoSamples = new([], 0, 0, 0);
 
     private static Statement Fill(Statement statement, int series, SampleBlock block) => statement
-        .Set("series", (long)series).Set("last", block.Last).Set("first", block.First).Set("count", (long)block.Count).Set("data", block.Data);
+        .Set("@series", (long)series).Set("@last", block.Last).Set("@first", block.First).Set("@count", (long)block.Count).Set("@data", block.Data);
 
     private static async Task LoadSeriesAsync(DbConnection connection, string grain, ServiceSeries state, long memoryFrom, CancellationToken ct)
     {
         await using (var select = new Statement(connection, "SELECT declaration FROM metric_series WHERE grain = @grain ORDER BY series"))
-        await using (var rows = await select.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false))
+        await using (var rows = await select.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false))
         {
             while (await rows.ReadAsync(ct).ConfigureAwait(false))
             {
@@ -170,7 +170,7 @@ internal sealed class MetricsStore(IDatabase database)
         }
         var blocks = await LoadBlocksAsync(connection, grain, memoryFrom, ct).ConfigureAwait(false);
         await using var heads = new Statement(connection, "SELECT series, sealed_ms, first_ms, last_ms, count, data FROM metric_heads WHERE grain = @grain");
-        await using var headRows = await heads.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false);
+        await using var headRows = await heads.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false);
         while (await headRows.ReadAsync(ct).ConfigureAwait(false))
         {
             if (state.Table.Find((int)headRows.GetInt64(0)) is not { } entry) continue;
@@ -187,7 +187,7 @@ internal sealed class MetricsStore(IDatabase database)
     private static async Task<Dictionary<int, List<SampleBlock>>> LoadBlocksAsync(DbConnection connection, string grain, long memoryFrom, CancellationToken ct)
     {
         await using var select = new Statement(connection, "SELECT series, first_ms, last_ms, count, data FROM metric_chunks WHERE grain = @grain AND last_ms >= @from ORDER BY series, last_ms");
-        await using var rows = await select.Set("grain", grain).Set("from", memoryFrom).ReadAsync(ct).ConfigureAwait(false);
+        await using var rows = await select.Set("@grain", grain).Set("@from", memoryFrom).ReadAsync(ct).ConfigureAwait(false);
         var blocks = new Dictionary<int, List<SampleBlock>>();
         while (await rows.ReadAsync(ct).ConfigureAwait(false))
         {
@@ -201,7 +201,7 @@ internal sealed class MetricsStore(IDatabase database)
     private static async Task LoadPositionsAsync(DbConnection connection, string grain, ServiceSeries state, CancellationToken ct)
     {
         await using (var select = new Statement(connection, "SELECT checkpoint_no, next_series FROM metric_grains WHERE grain = @grain"))
-        await using (var rows = await select.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false))
+        await using (var rows = await select.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false))
         {
             if (await rows.ReadAsync(ct).ConfigureAwait(false))
             {
@@ -210,7 +210,7 @@ internal sealed class MetricsStore(IDatabase database)
             }
         }
         await using var streams = new Statement(connection, "SELECT stream, sequence, seen_ms FROM metric_streams WHERE grain = @grain");
-        await using var streamRows = await streams.Set("grain", grain).ReadAsync(ct).ConfigureAwait(false);
+        await using var streamRows = await streams.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false);
         while (await streamRows.ReadAsync(ct).ConfigureAwait(false))
             state.Streams[streamRows.GetString(0)] = new StreamPosition(unchecked((ulong)streamRows.GetInt64(1)), streamRows.GetInt64(2));
     }
@@ -218,7 +218,7 @@ internal sealed class MetricsStore(IDatabase database)
     private static async Task<long> ReplayAsync(DbConnection connection, string grain, ServiceSeries state, long now, CancellationToken ct)
     {
         await using var select = new Statement(connection, "SELECT no, kind, stream, sequence, data FROM metric_journal WHERE grain = @grain AND no > @no ORDER BY no");
-        await using var rows = await select.Set("grain", grain).Set("no", state.AppliedRow).ReadAsync(ct).ConfigureAwait(false);
+        await using var rows = await select.Set("@grain", grain).Set("@no", state.AppliedRow).ReadAsync(ct).ConfigureAwait(false);
         long bytes = 0;
         // Who was told what has been settled: only the effect counts here.
         var tally = new AppendTally();

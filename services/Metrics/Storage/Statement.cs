@@ -15,6 +15,8 @@ internal sealed class Statement : IAsyncDisposable
         command.CommandText = sql;
     }
 
+    /// <param name="name">As in the SQL, with the <c>@</c>: SQLite's library would make a new string to look for it, each time.</param>
+    /// <param name="value">Anything the database takes.</param>
     public Statement Set(string name, object value)
     {
         if (command.Parameters.Contains(name))

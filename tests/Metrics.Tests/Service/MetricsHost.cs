@@ -39,6 +39,9 @@ internal sealed class MetricsHost : IAsyncDisposable
 
     public Uri HttpAddress => app.HttpAddress();
 
+    /// <summary>To the gRPC port.</summary>
+    public GrpcChannel Channel => channel;
+
     public MetricsIngest.MetricsIngestClient Ingest { get; }
 
     public MetricsQuery.MetricsQueryClient Query { get; }

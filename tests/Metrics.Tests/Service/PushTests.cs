@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Grpc.Reflection.V1;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
@@ -204,6 +205,16 @@ public sealed class PushTests
     }
 
     [Fact]
+    public async Task Push_ByReflection_IsDescribedAsInTheContract()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        using var call = new ServerReflection.ServerReflectionClient(host.Channel).ServerReflectionInfo(MetricsHost.Auth);
+        await call.RequestStream.WriteAsync(new ServerReflectionRequest { FileContainingSymbol = "vigil.metrics.v1.MetricsIngest.Push" });
+        Assert.True(await call.ResponseStream.MoveNext(CancellationToken.None).DefaultTimeout());
+        Assert.Contains(MetricsIngest.Descriptor.File.SerializedData, call.ResponseStream.Current.FileDescriptorResponse.FileDescriptorProto);
+    }
+
+    [Fact]
     public async Task Push_WithoutScope_IsRefused()
     {
         await using var host = await MetricsHost.StartAsync();
@@ -251,7 +262,7 @@ public sealed class PushTests
     }
 
     /// <summary>A caller that has everything ready at once and notes how far the server reads ahead of its acknowledgements.</summary>
-    private sealed class EagerCaller(int frames, long start) : IAsyncStreamReader<PushRequest>, IServerStreamWriter<PushResponse>
+    private sealed class EagerCaller(int frames, long start) : IAsyncStreamReader<PushMessage>, IServerStreamWriter<PushResponse>
     {
         private readonly TaskCompletionSource readSixth = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private int read;
@@ -262,7 +273,7 @@ public sealed class PushTests
 
         public int MostInFlight { get; private set; }
 
-        public PushRequest Current { get; private set; } = new();
+        public PushMessage Current { get; private set; } = new(null, null, null);
 
         public WriteOptions? WriteOptions { get; set; }
 
@@ -271,7 +282,7 @@ public sealed class PushTests
             if (read == frames) return Task.FromResult(false);
             read++;
             MostInFlight = Math.Max(MostInFlight, read - Acknowledged);
-            Current = new PushRequest { Frame = new Frame { Sequence = (ulong)read, BaseTimeUnixMs = start + read, SeriesIds = { 1 }, Values = { read } } };
+            Current = PushMessage.Of(new PushRequest { Frame = new Frame { Sequence = (ulong)read, BaseTimeUnixMs = start + read, SeriesIds = { 1 }, Values = { read } } });
             if (read == 6) readSixth.SetResult();
             return Task.FromResult(true);
         }
