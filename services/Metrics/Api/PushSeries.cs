@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Vigil.Metrics.Grains;
 using Vigil.Metrics.Series;
@@ -15,8 +16,8 @@ internal sealed class PushTarget(string grain)
     /// <summary>The newest frame sent to it.</summary>
     public ulong LastSequence { get; set; }
 
-    /// <summary>Series by the grain's numbers, to name what is refused.</summary>
-    public Dictionary<int, PushedSeries> ById { get; } = [];
+    /// <summary>Series by the grain's numbers, to name what is refused: written by the loop that reads, read by the one that answers.</summary>
+    public ConcurrentDictionary<int, PushedSeries> ById { get; } = [];
 
     /// <summary>What the frame being taken apart has for this grain.</summary>
     public SampleColumns? Columns { get; set; }
@@ -32,6 +33,7 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
     private readonly Dictionary<uint, PushedSeries> sparse = [];
     private readonly Dictionary<string, PushTarget> targets = new(StringComparer.Ordinal);
     private PushedSeries?[] dense = new PushedSeries?[64];
+    private readonly ConcurrentQueue<PushedSeries> forgotten = new();
     private int count;
 
     /// <summary>The grains in use.</summary>
@@ -43,12 +45,20 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
         return series is not null || (sparse.Count > 0 && sparse.TryGetValue(number, out series));
     }
 
-    /// <summary>The grain does not know the series any more: it must be declared again.</summary>
-    public void Forget(PushedSeries series)
+    /// <summary>The grain does not know the series any more: it must be declared again. May be called while another thread reads the stream.</summary>
+    public void Forget(PushedSeries series) => forgotten.Enqueue(series);
+
+    /// <summary>Lets go of what <see cref="Forget"/> was told. Called by the loop that reads, which alone changes the tables.</summary>
+    public void DropForgotten()
     {
-        if (series.Number < (uint)dense.Length) dense[series.Number] = null;
-        sparse.Remove(series.Number);
-        count--;
+        while (forgotten.TryDequeue(out var series))
+        {
+            // Told several times where several frames were under way; or declared again since.
+            if (!TryFind(series.Number, out var known) || !ReferenceEquals(known, series)) continue;
+            if (series.Number < (uint)dense.Length) dense[series.Number] = null;
+            sparse.Remove(series.Number);
+            count--;
+        }
     }
 
     /// <summary>Declares series; returns what was refused.</summary>

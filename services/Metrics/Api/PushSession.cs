@@ -62,6 +62,7 @@ internal sealed class PushSession(
 
     private async Task TakeAsync(PushMessage message, CancellationToken ct)
     {
+        series.DropForgotten();
         switch (message)
         {
             case { Declare: { } declare }:
