@@ -11,9 +11,14 @@ internal static class ConfigCommand
         var command = new Command("config", "Remember addresses and token, or show what is remembered.");
         command.Subcommands.Add(Set());
         var show = new Command("show", "Print what is remembered; the token is not printed.");
-        show.Run((_, _) =>
+        show.Run((parsed, _) =>
         {
             var saved = SavedConfig.Load();
+            if (parsed.GetValue<bool>("--json"))
+            {
+                Json.Print(new { file = SavedConfig.FilePath, metrics = saved.Metrics, alerting = saved.Alerting, token = saved.Token is not null });
+                return Task.FromResult(ExitCode.Done);
+            }
             var table = Tables.New("Key", "Value");
             table.AddRow(Tables.Cell("file"), Tables.Cell(SavedConfig.FilePath));
             table.AddRow(Tables.Cell("metrics"), Tables.Cell(saved.Metrics?.ToString() ?? "-"));
