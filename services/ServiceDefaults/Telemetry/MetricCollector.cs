@@ -21,7 +21,7 @@ internal sealed partial class MetricCollector : IDisposable
     private readonly IMeterFactory factory;
     private readonly ILogger<MetricCollector> log;
     private readonly int limit;
-    private readonly MetricSeries overflow;
+    private readonly MetricFamily overflow;
     private readonly MetricSeries callbackErrors;
     private readonly MetricSeries conflicts;
     private long generation;
@@ -31,9 +31,9 @@ internal sealed partial class MetricCollector : IDisposable
         this.factory = factory;
         this.log = log;
         limit = options.Value.MaxSeriesPerMetric;
-        overflow = Own("vigil_metrics_series_overflow_total", "Measurements counted in an overflow series, because their metric has too many label sets.");
-        callbackErrors = Own("vigil_metrics_callback_errors_total", "Failed callbacks of observable instruments.");
-        conflicts = Own("vigil_metrics_name_conflicts_total", "Instruments left out, because another of this name is of another kind.");
+        overflow = Own("vigil_metrics_series_overflow_total", "Measurements counted in an overflow series, by the metric that has too many label sets.");
+        callbackErrors = Own("vigil_metrics_callback_errors_total", "Failed callbacks of observable instruments.").Get([]);
+        conflicts = Own("vigil_metrics_name_conflicts_total", "Instruments left out, because another of this name is of another kind.").Get([]);
         listener.InstrumentPublished = Publish;
         listener.SetMeasurementEventCallback<byte>(static (_, value, tags, sink) => Record(value, tags, sink));
         listener.SetMeasurementEventCallback<short>(static (_, value, tags, sink) => Record(value, tags, sink));
@@ -66,12 +66,8 @@ internal sealed partial class MetricCollector : IDisposable
 
     public void Dispose() => listener.Dispose();
 
-    private MetricSeries Own(string name, string help)
-    {
-        var family = new MetricFamily(name, help, FamilyKind.Counter, observed: false, [], 1, static () => { });
-        families[name] = family;
-        return family.Get([]);
-    }
+    private MetricFamily Own(string name, string help) =>
+        families[name] = new MetricFamily(name, help, FamilyKind.Counter, observed: false, [], limit, static () => { });
 
     private void Publish(Instrument instrument, MeterListener from)
     {
@@ -79,7 +75,7 @@ internal sealed partial class MetricCollector : IDisposable
         if (SinkFor(instrument) is not var (kind, mode)) return;
         var name = PrometheusNames.Of(instrument.Name, instrument.Unit, kind);
         var family = families.GetOrAdd(name, static (n, made) => new MetricFamily(n, made.Help, made.Kind, made.Observed, made.Bounds, made.Limit, made.Overflowed),
-            (Help: instrument.Description ?? "", Kind: kind, Observed: instrument.IsObservable, Bounds: kind == FamilyKind.Histogram ? BoundsOf(instrument) : [], Limit: limit, Overflowed: (Action)(() => overflow.Add(1))));
+            (Help: instrument.Description ?? "", Kind: kind, Observed: instrument.IsObservable, Bounds: kind == FamilyKind.Histogram ? BoundsOf(instrument) : [], Limit: limit, Overflowed: (Action)(() => overflow.Get([new("metric", name)]).Add(1))));
         if (family.Kind != kind || family.Observed != instrument.IsObservable)
         {
             conflicts.Add(1);
