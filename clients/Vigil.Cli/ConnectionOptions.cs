@@ -12,13 +12,14 @@ internal sealed class ConnectionOptions
 
     public Option<string?> Token { get; } = new("--token") { Description = "The bearer token. Better: VIGIL_TOKEN, or `vigil config set --token`.", Recursive = true };
 
-    public Option<bool> Json { get; } = new("--json") { Description = "Answer in JSON: one object, or one per line where the answer goes on.", Recursive = true };
+    public Option<bool> Json { get; } = Flag.Create("--json", "Answer in JSON: one object, or one per line where the answer goes on.");
 
     public void AddTo(Command root)
     {
         root.Options.Add(Metrics);
         root.Options.Add(Alerting);
         root.Options.Add(Token);
+        Json.Recursive = true;
         root.Options.Add(Json);
     }
 

@@ -25,7 +25,7 @@ internal static class AgentCommand
         var interval = Seconds("--interval", "Seconds between readings of the host, 0.1 to 3,600.", 1);
         var probeInterval = Seconds("--probe-interval", "Seconds between probes of a URL, 0.1 to 3,600.", 1);
         var probeTimeout = Seconds("--probe-timeout", "Seconds after which a probe has failed, 0.1 to 3,600.", 5);
-        var noHost = new Option<bool>("--no-host") { Description = "Only probe: no metrics of this host." };
+        var noHost = Flag.Create("--no-host", "Only probe: no metrics of this host.");
         var command = new Command("agent", "Stream this host's CPU, memory, disk, network and load, and probes of URLs.")
         {
             probes, job, instance, interval, probeInterval, probeTimeout, noHost,

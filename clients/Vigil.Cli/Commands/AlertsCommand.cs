@@ -10,9 +10,9 @@ internal static class AlertsCommand
 {
     public static Command Create(ConnectionOptions connection)
     {
-        var all = new Option<bool>("--all") { Description = "Also what was resolved within the last 15 minutes." };
-        var follow = new Option<bool>("--follow", "-f") { Description = "Go on with each change as it happens." };
-        var exitCode = new Option<bool>("--fail-when-firing") { Description = "Exit with 1 when anything fires: for scripts." };
+        var all = Flag.Create("--all", "Also what was resolved within the last 15 minutes.");
+        var follow = Flag.Create("--follow", "Go on with each change as it happens.", "-f");
+        var exitCode = Flag.Create("--fail-when-firing", "Exit with 1 when anything fires: for scripts.");
         var command = new Command("alerts", "Show alerts that are pending or firing.") { all, follow, exitCode };
         command.Run(async (parsed, cancellationToken) =>
         {
