@@ -1,3 +1,4 @@
+using Grpc.Core;
 using OpenTelemetry.Proto.Collector.Metrics.V1;
 using OpenTelemetry.Proto.Common.V1;
 using OpenTelemetry.Proto.Metrics.V1;
@@ -81,6 +82,35 @@ public sealed class OtlpTests
         Assert.Contains("aggregation_temporality", response.PartialSuccess.ErrorMessage);
         Assert.Contains("Metrics:MaxAhead", response.PartialSuccess.ErrorMessage);
         Assert.Equal(1, await host.ValueAsync("good", now));
+    }
+
+    [Fact]
+    public async Task Export_OnePointTooMany_IsRefusedWholeWithTheKey()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxPointsPerExport", "4")]);
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        Metric Gauge(string name, int points) => new() { Name = name, Gauge = new Gauge { DataPoints = { Enumerable.Range(0, points).Select(i => Point(now - i, i)) } } };
+        // A histogram's point is as many as the series that it becomes: a bucket per bound and three more.
+        Metric Histogram(string name, params double[] bounds) => new()
+        {
+            Name = name,
+            Histogram = new Histogram
+            {
+                AggregationTemporality = AggregationTemporality.Cumulative,
+                DataPoints = { new HistogramDataPoint { TimeUnixNano = Nano(now), Count = 1, ExplicitBounds = { bounds }, BucketCounts = { Enumerable.Repeat(0ul, bounds.Length).Append(1ul) } } },
+            },
+        };
+        Assert.Null((await ExportAsync(host, Gauge("a", 2), Gauge("b", 2))).PartialSuccess);
+        Assert.Null((await ExportAsync(host, Histogram("h", 1))).PartialSuccess);
+
+        foreach (var metrics in new Metric[][] { [Gauge("c", 2), Gauge("d", 3)], [Histogram("i", 1, 2)] })
+        {
+            var failure = await Assert.ThrowsAsync<RpcException>(() => ExportAsync(host, metrics));
+            Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
+            Assert.Contains("5 data points; at most 4 in an export (Metrics:MaxPointsPerExport)", failure.Status.Detail);
+        }
+        Assert.Equal(2, await host.ValueAsync("count({__name__=~\"a|b\"})", now));
+        Assert.Empty((await host.AskAsync("{__name__=~\"c|d|i_.*\"}", now)).Vector.Samples);
     }
 
     private static NumberDataPoint Point(long time, double value) => new() { TimeUnixNano = Nano(time), AsDouble = value };

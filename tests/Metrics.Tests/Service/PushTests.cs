@@ -150,6 +150,22 @@ public sealed class PushTests
     }
 
     [Fact]
+    public async Task Push_SampleAsFarAheadAsAllowed_IsTaken_AndAMillisecondFurtherIsNot()
+    {
+        var clock = new FakeClock();
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: [("Metrics:MaxAhead", "00:05:00")]);
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        var furthest = clock.GetUtcNow().AddMinutes(5).ToUnixTimeMilliseconds();
+        await client.SendAsync(1, (1, furthest, 1), (1, furthest + 1, 2));
+        var refusal = await client.RefusalAsync();
+        Assert.Equal((RefusalReason.TooFarAhead, 1u), (refusal.Reason, refusal.Samples));
+        Assert.Contains("Metrics:MaxAhead", refusal.Detail);
+        Assert.Equal(1u, (await client.AckAsync()).Accepted);
+        Assert.Equal(1, await host.ValueAsync("m", furthest + 1));
+    }
+
+    [Fact]
     public async Task Push_MoreSeriesThanAllowed_RefusesTheOneTooMany()
     {
         await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxSeriesPerStream", "3"), ("Metrics:MaxSeriesPerShard", "4"), ("Metrics:MaxServices", "1")]);

@@ -151,6 +151,61 @@ public sealed class QueryTests
     }
 
     [Fact]
+    public async Task Watch_MoreCallsThanAllowed_RefusesTheOneTooMany_UntilOneHasEnded()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxWatchStreams", "2")]);
+        using var one = await OpenAsync();
+        using var two = await OpenAsync();
+        var failure = await Assert.ThrowsAsync<RpcException>(OpenAsync);
+        Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
+        Assert.Contains("2 Watch calls are open, which is as many as may be (Metrics:MaxWatchStreams)", failure.Status.Detail);
+        // Those within the limit do not notice.
+        await NextAsync(one, e => !e.Changed);
+        await NextAsync(two, e => !e.Changed);
+
+        one.Dispose();
+        // The cancellation travels over the network; nothing tells when it has arrived.
+        await Waiting.Until(async () =>
+        {
+            try
+            {
+                using var three = await OpenAsync();
+                return true;
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.ResourceExhausted)
+            {
+                return false;
+            }
+        }, "the place is free again");
+
+        async Task<AsyncDuplexStreamingCall<WatchRequest, WatchEvent>> OpenAsync()
+        {
+            var watch = host.Query.Watch(MetricsHost.Auth);
+            try
+            {
+                await RegisterAsync(watch, "w", "vector(1)");
+            }
+            catch (RpcException)
+            {
+                // The server may end the call before it reads what is sent: the response says why.
+            }
+            await NextAsync(watch, _ => true);
+            return watch;
+        }
+    }
+
+    [Fact]
+    public async Task Watch_ExpressionLongerThanAllowed_IsAnErrorWithTheKey()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxExpressionLength", "20")]);
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        await RegisterAsync(watch, "long", "1 + 1 + 1 + 1 + 1 + 1");
+        Assert.Contains("21 characters long; at most 20 are allowed (Metrics:MaxExpressionLength)", (await NextAsync(watch, _ => true)).Error);
+        await RegisterAsync(watch, "just", "1 + 1 + 1 + 1 + 1+ 1");
+        Assert.Equal(WatchEvent.OutcomeOneofCase.Vector, (await NextAsync(watch, e => e.WatchId == "just")).OutcomeCase);
+    }
+
+    [Fact]
     public async Task StandingQuery_ToldOfSamplesAfterItsLastFollowerLeft_DoesNotComeBackToLife()
     {
         await using var host = await MetricsHost.StartAsync();

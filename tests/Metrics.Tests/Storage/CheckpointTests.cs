@@ -170,6 +170,26 @@ public sealed class CheckpointTests
     }
 
     [Fact]
+    public async Task Checkpoint_MoreSamplesOfASeriesThanMayBeInMemory_LetsTheOldestLeave_AndQueriesStillFindThem()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxSamplesInMemoryPerSeries", "240")]);
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        await client.SendAsync(1, [.. Enumerable.Range(0, 240).Select(i => (1u, now - (240 - i) * 1000L, 1.0))]);
+        await client.AckAsync();
+        await host.Grain("api").CheckpointAsync().DefaultTimeout();
+        Assert.Equal(240, (await host.Grain("api").GetStatusAsync().DefaultTimeout()).SamplesInMemory);
+
+        await client.SendAsync(2, (1, now, 1));
+        await client.AckAsync();
+        await host.Grain("api").CheckpointAsync().DefaultTimeout();
+        // They leave by the block.
+        Assert.InRange((await host.Grain("api").GetStatusAsync().DefaultTimeout()).SamplesInMemory, 1, 239);
+        Assert.Equal(241, await host.ValueAsync("count_over_time(m[10m])", now));
+    }
+
+    [Fact]
     public async Task Checkpoint_ByTheClock_DeletesWhatIsOlderThanTheRetention()
     {
         var clock = new FakeClock();
