@@ -49,6 +49,31 @@ public sealed class LocalChannelTests
         }
     }
 
+    [Theory]
+    [InlineData("{\"alerts\":[{\"sta", 2)]
+    [InlineData("{}\n", 2)]
+    [InlineData("", 1)]
+    public async Task File_WhoseLastLineWasTorn_GetsThePageOnALineOfItsOwn(string before, int lines)
+    {
+        var folder = Directory.CreateTempSubdirectory("vigil-file-channel");
+        try
+        {
+            var path = Path.Combine(folder.FullName, "pages.jsonl");
+            await File.WriteAllTextAsync(path, before);
+            using var channel = new FileChannel(path);
+
+            Assert.True((await channel.SendAsync(Pages.Page(), default)).Delivered);
+
+            var all = await File.ReadAllLinesAsync(path);
+            Assert.Equal(lines, all.Length);
+            Assert.Equal(Pages.Page().IdempotencyKey, JsonDocument.Parse(all[^1]).RootElement.GetProperty("vigil").GetProperty("idempotencyKey").GetString());
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task File_PathThatCannotBeWritten_IsRetryable()
     {
