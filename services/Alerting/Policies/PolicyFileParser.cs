@@ -39,6 +39,8 @@ internal static class PolicyFileParser
             report.Error(Mark.Empty, "", $"is {content.Length:N0} characters long; the limit is {MaxLength:N0}");
             return Refused(file, report);
         }
+        // Editors put a byte order mark in front; read from a file it is gone by now, sent to be checked it is not.
+        if (content.StartsWith('\uFEFF')) content = content[1..];
         YamlMappingNode? root;
         try
         {

@@ -13,6 +13,14 @@ public sealed class PolicyFileParserTests
 
         """;
 
+    [Fact]
+    public void Parse_ByteOrderMark_IsPassedOver()
+    {
+        var parsed = PolicyFileParser.Parse("p.yaml", "\uFEFF" + Good);
+        Assert.Empty(parsed.Diagnostics);
+        Assert.Equal("A", Assert.Single(parsed.Policies).Alert);
+    }
+
     /// <summary>The example of Prometheus' documentation, as it stands.</summary>
     [Fact]
     public void Parse_PrometheusRuleFile_LoadsUnchanged()
