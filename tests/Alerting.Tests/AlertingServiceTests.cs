@@ -3,9 +3,11 @@ using System.Net;
 using System.Text.Json;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Vigil.Alerting.Tests.Notify;
 using Vigil.Alerting.Tests.Watch;
 using Vigil.Alerting.V1;
+using Vigil.Alerting.Watch;
 using Vigil.Testing;
 
 namespace Vigil.Alerting.Tests;
@@ -97,6 +99,24 @@ public sealed class AlertingServiceTests : IAsyncLifetime
         metrics.Break();
 
         Assert.Equal(Key, (await metrics.NextRegistration()).WatchId);
+        metrics.Say(Key, clock.GetUtcNow(), 1, "a");
+        await webhook.Arrival();
+    }
+
+    [Fact]
+    public async Task Watch_RegistrationThatFails_IsTriedAgainOnAStreamOfItsOwn()
+    {
+        await using var host = await StartAsync();
+        await metrics.NextRegistration();
+        var table = host.Services.GetRequiredService<PolicyTable>();
+        var good = table.Current.Values.ToArray();
+        var opened = metrics.Streams;
+
+        // It cannot be written: the contract has no null.
+        table.Replace([.. good, good[0] with { Key = "p.yaml:g/Broken", Expr = null! }]);
+        await Waiting.Until(() => Task.FromResult(metrics.Streams > opened), "the stream was opened again");
+        table.Replace(good);
+
         metrics.Say(Key, clock.GetUtcNow(), 1, "a");
         await webhook.Arrival();
     }

@@ -14,7 +14,8 @@ internal sealed partial class DeliveryLogPruner(DeliveryLog deliveries, TimeProv
                 {
                     await deliveries.PruneAsync(clock.GetUtcNow(), stoppingToken).ConfigureAwait(false);
                 }
-                catch (Exception e) when (e is not OperationCanceledException)
+                // A cancellation that is not ours (a command that gave up, a connection that closed) must not end the host.
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
                 {
                     LogFailed(e);
                 }

@@ -20,6 +20,7 @@ internal sealed partial class MetricsRelay : BackgroundService
     private const int MaxInAll = 200_000;
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StatusWait = TimeSpan.FromSeconds(1);
 
     private readonly MetricsQuery.MetricsQueryClient client;
     private readonly IGrainFactory grains;
@@ -77,28 +78,35 @@ internal sealed partial class MetricsRelay : BackgroundService
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
         using var call = client.Watch(cancellationToken: over.Token);
         var registering = RegisterAsync(call.RequestStream, over.Token);
-        try
+        var reading = ReadAsync(call.ResponseStream, heard, over.Token);
+        // Registering ends only by failing, and a stream on which nothing more is registered would look sound: it is given up.
+        if (await Task.WhenAny(reading, registering).ConfigureAwait(false) == registering)
         {
-            var first = true;
-            await foreach (var e in call.ResponseStream.ReadAllAsync(over.Token).ConfigureAwait(false))
+            // A write also fails when Metrics ends the call. Then the reader learns why, which may take it a moment longer.
+            await Task.WhenAny(reading, Task.Delay(StatusWait, clock, over.Token)).ConfigureAwait(false);
+        }
+        var (ended, other) = reading.IsCompleted ? (reading, registering) : (registering, reading);
+        await over.CancelAsync().ConfigureAwait(false);
+        await other.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ended.ConfigureAwait(false);
+    }
+
+    private async Task ReadAsync(IAsyncStreamReader<WatchEvent> events, Action heard, CancellationToken ct)
+    {
+        var first = true;
+        await foreach (var e in events.ReadAllAsync(ct).ConfigureAwait(false))
+        {
+            if (first)
             {
-                if (first)
-                {
-                    first = false;
-                    heard();
-                    LogOpen();
-                }
-                if (lanes.TryAdd(e.WatchId, e)) continue;
-                metrics.EvaluationDropped();
-                LogDropped(e.WatchId);
+                first = false;
+                heard();
+                LogOpen();
             }
-            throw new RpcException(new Status(StatusCode.Unavailable, "Metrics ended the stream"));
+            if (lanes.TryAdd(e.WatchId, e)) continue;
+            metrics.EvaluationDropped();
+            LogDropped(e.WatchId);
         }
-        finally
-        {
-            await over.CancelAsync().ConfigureAwait(false);
-            await registering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        throw new RpcException(new Status(StatusCode.Unavailable, "Metrics ended the stream"));
     }
 
     /// <summary>Keeps what is registered on the stream equal to the policies in force.</summary>

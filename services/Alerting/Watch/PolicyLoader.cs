@@ -97,7 +97,8 @@ internal sealed partial class PolicyLoader(
             notReady.Dispose();
             return true;
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        // A cancellation that is not ours (a grain call that was given up) must not end the host.
+        catch (Exception e) when (!ct.IsCancellationRequested)
         {
             LogFailed(e);
             return false;

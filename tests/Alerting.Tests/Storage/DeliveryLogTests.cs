@@ -1,7 +1,11 @@
+using System.Data.Common;
+using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Vigil.Alerting.Notify;
 using Vigil.Alerting.Storage;
 using Vigil.Alerting.Tests.Notify;
+using Vigil.ServiceDefaults;
 using Vigil.Testing;
 
 namespace Vigil.Alerting.Tests.Storage;
@@ -17,6 +21,42 @@ public sealed class DeliveryLogTests
     public async Task Log_OnPostgres_RemembersAndForgets()
     {
         await RemembersAndForgetsAsync(await PostgresServer.NewDatabaseAsync());
+    }
+
+    [Fact]
+    public async Task Pruner_CancellationThatIsNotItsOwn_IsTriedAgainTheNextDay()
+    {
+        var clock = new FakeClock(Pages.Start);
+        var database = new CancellingDatabase();
+        using var pruner = new DeliveryLogPruner(new DeliveryLog(database), clock, NullLogger<DeliveryLogPruner>.Instance);
+        await pruner.StartAsync(default).DefaultTimeout();
+
+        await database.NextWrite();
+        clock.Advance(TimeSpan.FromDays(1));
+        await database.NextWrite();
+
+        Assert.False(pruner.ExecuteTask!.IsCompleted);
+        await pruner.StopAsync(default).DefaultTimeout();
+    }
+
+    /// <summary>Gives up each write.</summary>
+    private sealed class CancellingDatabase : IDatabase
+    {
+        private readonly Channel<bool> writes = Channel.CreateUnbounded<bool>();
+
+        public SqlDialect Dialect => SqlDialect.Sqlite;
+
+        public string Location => "nowhere";
+
+        public Task<bool> NextWrite() => writes.Reader.ReadAsync().DefaultTimeout();
+
+        public ValueTask<DbConnection> OpenAsync(CancellationToken ct = default) => throw new NotSupportedException();
+
+        public ValueTask<T> WriteAsync<T>(Func<DbTransaction, CancellationToken, ValueTask<T>> work, CancellationToken ct = default)
+        {
+            writes.Writer.TryWrite(true);
+            throw new OperationCanceledException();
+        }
     }
 
     private static async Task RemembersAndForgetsAsync(string? postgres)

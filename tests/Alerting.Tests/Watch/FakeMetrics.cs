@@ -40,6 +40,9 @@ internal sealed class FakeMetrics : IAsyncDisposable
         return new FakeMetrics(app, script);
     }
 
+    /// <summary>How many times the stream was opened.</summary>
+    public int Streams => script.Streams;
+
     public Task<WatchRegister> NextRegistration() => script.Registrations.Reader.ReadAsync().DefaultTimeout();
 
     public Task<string> NextUnregistration() => script.Unregistrations.Reader.ReadAsync().DefaultTimeout();
@@ -74,6 +77,8 @@ internal sealed class FakeMetrics : IAsyncDisposable
         public Channel<WatchEvent?> Events { get; } = Channel.CreateUnbounded<WatchEvent?>();
 
         public ConcurrentDictionary<string, string> Refused { get; } = new();
+
+        public int Streams;
     }
 
     internal sealed class Service(Script script) : MetricsQuery.MetricsQueryBase
@@ -84,6 +89,7 @@ internal sealed class FakeMetrics : IAsyncDisposable
 
         public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<WatchEvent> responseStream, ServerCallContext context)
         {
+            Interlocked.Increment(ref script.Streams);
             using var over = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
             var reading = ReadAsync(requestStream, over.Token);
             await foreach (var e in script.Events.Reader.ReadAllAsync(over.Token))
