@@ -40,12 +40,9 @@ public sealed class PageDispatcherTests
         var keys = new List<string> { (await channel.NextAttempt()).IdempotencyKey };
         for (var i = 0; i < 2; i++)
         {
-            // One step of the clock may have covered both delays.
-            if (!channel.HasMore)
-            {
-                await DelayArmed();
-                clock.Advance(TimeSpan.FromSeconds(1));
-            }
+            // One step of the clock may have covered both delays, also while this looks.
+            await Waiting.Until(() => Task.FromResult(channel.HasMore || clock.ArmedTimers > 0), "the next attempt is made, or waits for the clock");
+            if (!channel.HasMore) clock.Advance(TimeSpan.FromSeconds(1));
             keys.Add((await channel.NextAttempt()).IdempotencyKey);
         }
 
