@@ -12,6 +12,7 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
     private const int Busy = 5;
     private const int Locked = 6;
     private const int ReadOnly = 8;
+    private const int InputOutput = 10;
     private const int Corrupt = 11;
     private const int Full = 13;
     private const int CantOpen = 14;
@@ -85,6 +86,7 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
         }
         catch (SqliteException e) when (IsOurs(e))
         {
+            if (IsFatal(e)) CloseConnections();
             throw Explain(e);
         }
         finally
@@ -100,15 +102,21 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
         {
             if (disposed) return;
             disposed = true;
-            using (var pooled = new SqliteConnection(readerString)) SqliteConnection.ClearPool(pooled);
-            writer?.Dispose();
-            writer = null;
+            CloseConnections();
             processLock?.Dispose();
         }
         finally
         {
             turn.Release();
         }
+    }
+
+    // Under the turn. The lock on the file stays.
+    private void CloseConnections()
+    {
+        using (var pooled = new SqliteConnection(readerString)) SqliteConnection.ClearPool(pooled);
+        writer?.Dispose();
+        writer = null;
     }
 
     private SqliteConnection EnsureWriter()
@@ -179,7 +187,11 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
     }
 
     // A failed constraint or bad SQL is the caller's to handle; what is said about the file itself is explained.
-    private static bool IsOurs(SqliteException e) => e.SqliteErrorCode is Busy or Locked or ReadOnly or Corrupt or Full or CantOpen or NotADatabase or 10;
+    private static bool IsOurs(SqliteException e) => e.SqliteErrorCode is Busy or Locked or ReadOnly or Corrupt or Full or CantOpen or NotADatabase or InputOutput;
+
+    // What a connection has open and remembers of the file may be wrong from now on: after the file was replaced by a backup, or its disk came
+    // back, only a new connection finds it sound. The others pass by themselves.
+    private static bool IsFatal(SqliteException e) => e.SqliteErrorCode is ReadOnly or Corrupt or CantOpen or NotADatabase or InputOutput;
 
     private StorageException Explain(SqliteException e)
     {

@@ -130,6 +130,67 @@ public sealed class DatabaseTests
         Assert.Contains("Storage:Directory", e.Message);
     }
 
+    [Theory]
+    [InlineData(8, true)]
+    [InlineData(10, true)]
+    [InlineData(11, true)]
+    [InlineData(14, true)]
+    [InlineData(26, true)]
+    [InlineData(5, false)]
+    [InlineData(13, false)]
+    public async Task Sqlite_ErrorOfTheFileItself_IsFollowedByANewConnection(int code, bool anew)
+    {
+        await using var test = await TestDatabase.CreateAsync("sqlite");
+        await test.MigrateAsync(Counters);
+        DbConnection? before = null, after = null;
+
+        await Assert.ThrowsAsync<StorageException>(async () => await test.Database.WriteAsync((tx, _) =>
+        {
+            before = tx.Connection;
+            throw new Microsoft.Data.Sqlite.SqliteException("as SQLite would say", code);
+        }));
+        await test.Database.WriteAsync(async (tx, _) =>
+        {
+            after = tx.Connection;
+            await after!.ExecuteAsync("INSERT INTO counters (id, n) VALUES ('a', 1)", transaction: tx);
+        });
+
+        Assert.Equal(anew, !ReferenceEquals(before, after));
+        await using var connection = await test.Database.OpenAsync();
+        Assert.Equal(1, await connection.ExecuteScalarAsync<long>("SELECT count(*) FROM counters"));
+    }
+
+    [Fact]
+    public async Task Sqlite_DamagedFileReplacedByABackup_IsUsedWithoutARestart()
+    {
+        await using var test = await TestDatabase.CreateAsync("sqlite");
+        await test.MigrateAsync(Counters);
+        await test.Database.WriteAsync(async (tx, _) => { await tx.Connection!.ExecuteAsync("INSERT INTO counters (id, n) VALUES ('a', 1)", transaction: tx); });
+        var backup = test.Database.Location + ".backup";
+        await using (var sound = await test.Database.OpenAsync())
+        await using (var copy = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={backup};Pooling=False"))
+        {
+            ((Microsoft.Data.Sqlite.SqliteConnection)sound).BackupDatabase(copy);
+        }
+        foreach (var file in (string[])[test.Database.Location, test.Database.Location + "-wal"])
+        {
+            using var damaged = new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            await damaged.WriteAsync(Enumerable.Repeat((byte)'x', (int)damaged.Length).ToArray());
+        }
+
+        await Assert.ThrowsAsync<StorageException>(async () => await test.Database.WriteAsync(async (tx, _) =>
+        {
+            await tx.Connection!.ExecuteAsync("PRAGMA cache_size = 0; PRAGMA shrink_memory", transaction: tx);
+            await tx.Connection!.ExecuteAsync("INSERT INTO counters (id, n) VALUES ('b', 1)", transaction: tx);
+        }));
+        foreach (var file in (string[])["", "-wal", "-shm"]) File.Delete(test.Database.Location + file);
+        File.Move(backup, test.Database.Location);
+
+        await test.Database.WriteAsync(async (tx, _) => { await tx.Connection!.ExecuteAsync("INSERT INTO counters (id, n) VALUES ('c', 1)", transaction: tx); });
+        await using var connection = await test.Database.OpenAsync();
+        Assert.Equal(["a", "c"], await connection.QueryAsync<string>("SELECT id FROM counters ORDER BY id"));
+    }
+
     [Fact]
     public async Task Sqlite_FolderCannotBeMade_IsRefusedWithPathAndKey()
     {
