@@ -15,6 +15,9 @@ internal static partial class MetricsLog
     [LoggerMessage(10, LogLevel.Error, "{Grain} could not store a row; it starts again from the database", EventName = "ServiceBroken")]
     public static partial void ServiceBroken(ILogger logger, string grain, Exception cause);
 
+    [LoggerMessage(12, LogLevel.Error, "{What} cannot be had from the database; callers are told to try again", EventName = "StorageFailed")]
+    public static partial void StorageFailed(ILogger logger, string what, Exception cause);
+
     [LoggerMessage(4, LogLevel.Debug, "Checkpoint of {Grain}: {Series} series written, journal trimmed through row {Row}", EventName = "CheckpointWritten")]
     public static partial void CheckpointWritten(ILogger logger, string grain, int series, long row);
 

@@ -41,7 +41,8 @@ internal sealed class MonitoredServiceGrain(
     {
         key = this.GetPrimaryKeyString();
         var now = Now();
-        (state, var bytes) = await store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken);
+        (state, var bytes) = await StorageFailure.GuardAsync(
+            store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken), $"service \"{GrainKeys.ServiceOf(key)}\"", log);
         nextRow = state.AppliedRow + 1;
         foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
         checkpointer = new Checkpointer(key, state, store, options, instruments, log, bytes);

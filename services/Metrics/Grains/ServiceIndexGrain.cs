@@ -12,6 +12,7 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
     : Grain, IServiceIndexGrain
 {
     private const int FirstSweep = 1_000;
+    private const string Named = "the list of services";
 
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
 
@@ -23,7 +24,7 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        foreach (var grain in await store.ReadGrainsAsync(cancellationToken)) Add(grain);
+        foreach (var grain in await StorageFailure.GuardAsync(store.ReadGrainsAsync(cancellationToken), Named, log)) Add(grain);
     }
 
     public async Task<bool> RegisterAsync(string grain)
@@ -31,7 +32,7 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
         if (known.Contains(grain)) return true;
         if (grains.Count >= options.Value.MaxServices) return false;
         var added = new KnownGrain(grain, GrainKeys.ServiceOf(grain));
-        await store.AddGrainAsync(added, CancellationToken.None);
+        await StorageFailure.GuardAsync(AddAsync(added), Named, log);
         // Another call may have added the same one meanwhile.
         if (Add(added)) Tell();
         return true;
@@ -41,6 +42,12 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
     {
         if (subscriber is not null) Follow(subscriber, clock.GetUtcNow());
         return Task.FromResult(knownCount == grains.Count ? null : new GrainList { Grains = [.. grains], Services = [.. services] });
+    }
+
+    private async Task<KnownGrain> AddAsync(KnownGrain grain)
+    {
+        await store.AddGrainAsync(grain, CancellationToken.None);
+        return grain;
     }
 
     private void Follow(string subscriber, DateTimeOffset now)
