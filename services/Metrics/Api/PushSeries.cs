@@ -62,51 +62,56 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
     }
 
     /// <summary>Declares series; returns what was refused.</summary>
-    public async Task<List<Refusal>> DeclareAsync(Declare declare, IReadOnlyDictionary<string, string> shared)
+    public async Task<RefusalList> DeclareAsync(Declare declare, IReadOnlyDictionary<string, string> shared)
     {
-        var refusals = new List<Refusal>();
+        var refusals = new RefusalList();
         var accepted = new List<(uint Number, SeriesSpec Spec)>();
         foreach (var declaration in declare.Series)
         {
-            if (Check(declaration, shared, accepted.Count, out var spec) is { } refusal) refusals.Add(refusal);
-            else if (spec is not null) accepted.Add((declaration.Id, spec));
+            if (Check(declaration, shared, accepted.Count, refusals) is { } spec) accepted.Add((declaration.Id, spec));
         }
         if (accepted.Count == 0) return refusals;
         var routed = await router.DeclareAsync([.. accepted.Select(a => a.Spec)]).ConfigureAwait(false);
         for (var i = 0; i < routed.Length; i++)
         {
             var (number, spec) = accepted[i];
-            if (routed[i].LimitHit is { } limit) refusals.Add(Refuse(number, spec.Labels.ToString(), RefusalReason.SeriesLimit, limit));
+            if (routed[i].LimitHit is { } limit) refusals.Add(number, spec.Labels.ToString(), RefusalReason.SeriesLimit, limit);
             else Add(number, spec, routed[i]);
         }
         return refusals;
     }
 
-    private Refusal? Check(SeriesDeclaration declaration, IReadOnlyDictionary<string, string> shared, int pending, out SeriesSpec? spec)
+    // Null where it is refused, or declared already.
+    private SeriesSpec? Check(SeriesDeclaration declaration, IReadOnlyDictionary<string, string> shared, int pending, RefusalList refusals)
     {
-        spec = null;
-        if (declaration.Id == 0) return Refuse(0, declaration.Name, RefusalReason.ConflictingDeclaration, "series.id: numbers count from 1");
+        var (number, name) = (declaration.Id, declaration.Name);
+        if (number == 0) return Refuse(name, RefusalReason.ConflictingDeclaration, "series.id: numbers count from 1");
         var labels = new List<Label>(declaration.Labels.Count + shared.Count);
         foreach (var label in declaration.Labels) labels.Add(Named(label.Name, label.Value));
-        foreach (var (name, value) in shared)
+        foreach (var (key, value) in shared)
         {
-            var label = Named(name, value);
+            var label = Named(key, value);
             if (!labels.Exists(l => l.Name == label.Name)) labels.Add(label);
         }
-        if (rules.Check(declaration.Name, labels) is { } fault) return Refuse(declaration.Id, declaration.Name, fault.Cause.ToReason(), fault.Detail);
-        labels.Add(new Label(LabelSet.NameLabel, declaration.Name));
+        if (rules.Check(name, labels) is { } fault) return Refuse(name, fault.Cause.ToReason(), fault.Detail);
+        labels.Add(new Label(LabelSet.NameLabel, name));
         var set = LabelSet.Create(labels);
         var kind = declaration.Kind.ToDomain();
-        if (TryFind(declaration.Id, out var known))
+        if (TryFind(number, out var known))
         {
             return known.Labels.Equals(set) && known.Kind == kind
                 ? null
-                : Refuse(declaration.Id, set.ToString(), RefusalReason.ConflictingDeclaration, $"number {declaration.Id} is declared as {known.Labels} of kind {known.Kind}");
+                : Refuse(set.ToString(), RefusalReason.ConflictingDeclaration, $"number {number} is declared as another series, of kind {known.Kind}: {known.Labels}");
         }
         if (count + pending >= options.MaxSeriesPerStream)
-            return Refuse(declaration.Id, set.ToString(), RefusalReason.SeriesLimit, $"the stream has {count + pending} series, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSeriesPerStream)})");
-        spec = new SeriesSpec { Labels = set, Kind = kind, Unit = Cut(declaration.Unit, 63), Help = Cut(declaration.Help, 1024) };
-        return null;
+            return Refuse(set.ToString(), RefusalReason.SeriesLimit, $"the stream has {count + pending} series, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSeriesPerStream)})");
+        return new SeriesSpec { Labels = set, Kind = kind, Unit = Cut(declaration.Unit, 63), Help = Cut(declaration.Help, 1024) };
+
+        SeriesSpec? Refuse(string series, RefusalReason reason, string detail)
+        {
+            refusals.Add(number, series, reason, detail);
+            return null;
+        }
     }
 
     private void Add(uint number, SeriesSpec spec, RoutedSeries routed)
@@ -130,7 +135,4 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
     private static Label Named(string name, string value) => new(name == "service.name" ? GrainKeys.JobLabel : name, value);
 
     private static string Cut(string text, int length) => text.Length <= length ? text : text[..length];
-
-    private static Refusal Refuse(uint number, string series, RefusalReason reason, string detail) =>
-        new() { SeriesId = number, Series = Cut(series, 512), Reason = reason, Detail = detail };
 }

@@ -67,8 +67,8 @@ internal sealed class PushSession(
         {
             case { Declare: { } declare }:
                 var refusals = await series.DeclareAsync(declare, labels).ConfigureAwait(false);
-                foreach (var refusal in refusals) instruments.Refuse(refusal.Reason.ToCause());
-                if (refusals.Count > 0) await answers.Writer.WriteAsync(new Answer(0, 0, refusals, []), ct).ConfigureAwait(false);
+                foreach (var (reason, count) in refusals.Counts) instruments.Refuse(reason.ToCause(), count);
+                if (!refusals.IsEmpty) await answers.Writer.WriteAsync(new Answer(0, 0, refusals, []), ct).ConfigureAwait(false);
                 break;
             case { Frame: { } frame }:
                 await answers.Writer.WriteAsync(Begin(frame), ct).ConfigureAwait(false);
@@ -104,10 +104,9 @@ internal sealed class PushSession(
         if (samples > options.MaxSamplesPerFrame)
         {
             instruments.Refuse(RefusalCause.FrameTooLarge, samples);
-            return new Answer(frame.Sequence, samples,
-            [
-                new Refusal { Sequence = frame.Sequence, Reason = RefusalReason.FrameTooLarge, Samples = (uint)samples, Detail = $"frame.values: {samples} samples; at most {options.MaxSamplesPerFrame} in a frame (Metrics:{nameof(MetricsOptions.MaxSamplesPerFrame)})" },
-            ], []);
+            var tooLarge = new RefusalList(frame.Sequence);
+            tooLarge.Add(0, "", RefusalReason.FrameTooLarge, $"frame.values: {samples} samples; at most {options.MaxSamplesPerFrame} in a frame (Metrics:{nameof(MetricsOptions.MaxSamplesPerFrame)})", (uint)samples);
+            return new Answer(frame.Sequence, samples, tooLarge, []);
         }
         var refusals = Sort(frame, samples);
         var now = clock.GetUtcNow();
@@ -134,7 +133,7 @@ internal sealed class PushSession(
         return new Answer(frame.Sequence, samples, refusals, parts);
     }
 
-    private List<Refusal> Sort(FrameColumns frame, int samples)
+    private RefusalList Sort(FrameColumns frame, int samples)
     {
         Dictionary<uint, uint>? undeclared = null;
         var numbers = frame.SeriesIds.Values;
@@ -151,19 +150,11 @@ internal sealed class PushSession(
             var time = offsets.IsEmpty ? frame.BaseTimeUnixMs : unchecked(frame.BaseTimeUnixMs + offsets[i]);
             (found.Target.Columns ??= new SampleColumns(samples)).Add(found.Id, time, values[i]);
         }
-        if (undeclared is null) return [];
+        var refusals = new RefusalList(frame.Sequence);
+        if (undeclared is null) return refusals;
         instruments.Refuse(RefusalCause.UndeclaredSeries, undeclared.Values.Sum(n => n));
-        return
-        [
-            .. undeclared.Select(u => new Refusal
-            {
-                Sequence = frame.Sequence,
-                SeriesId = u.Key,
-                Samples = u.Value,
-                Reason = RefusalReason.UndeclaredSeries,
-                Detail = $"number {u.Key} is not declared on this stream",
-            }),
-        ];
+        foreach (var (number, refused) in undeclared) refusals.Add(number, "", RefusalReason.UndeclaredSeries, $"number {number} is not declared on this stream", refused);
+        return refusals;
     }
 
     private async Task AnswerAsync(IServerStreamWriter<PushResponse> responses, CancellationTokenSource reading, CancellationToken ct)
@@ -190,7 +181,7 @@ internal sealed class PushSession(
             columns.Return();
             accepted += (uint)reply.Accepted;
             duplicate += (uint)reply.Duplicates;
-            foreach (var refused in reply.Refused) answer.Refusals.Add(Describe(answer.Sequence, target, refused));
+            foreach (var refused in reply.Refused) Describe(target, refused, answer.Refusals);
         }
         foreach (var refusal in answer.Refusals) await responses.WriteAsync(new PushResponse { Refusal = refusal }, ct).ConfigureAwait(false);
         if (answer.Sequence == 0) return;
@@ -201,19 +192,11 @@ internal sealed class PushSession(
         }, ct).ConfigureAwait(false);
     }
 
-    private Refusal Describe(ulong sequence, PushTarget target, RefusedSamples refused)
+    private void Describe(PushTarget target, RefusedSamples refused, RefusalList refusals)
     {
         var known = target.ById.GetValueOrDefault(refused.Series);
         if (known is not null && refused.Cause == RefusalCause.UndeclaredSeries) series.Forget(known);
-        return new Refusal
-        {
-            Sequence = sequence,
-            SeriesId = known?.Number ?? 0,
-            Series = known?.Labels.ToString() ?? "",
-            Reason = refused.Cause.ToReason(),
-            Detail = refused.Cause.Describe(options),
-            Samples = (uint)refused.Samples,
-        };
+        refusals.Add(known?.Number ?? 0, known?.Labels.ToString() ?? "", refused.Cause.ToReason(), refused.Cause.Describe(options), (uint)refused.Samples);
     }
 
     // The call ends with the first failure; those of the frames behind it have the same cause and must only not go unobserved.
@@ -225,7 +208,7 @@ internal sealed class PushSession(
     private static RefusalException Invalid(string field, string description) => ServiceDefaults.Refusal.Invalid(field, description).ToException();
 
     /// <summary>What is to be said about a frame, once its parts are stored. Sequence 0: about a declaration.</summary>
-    private sealed record Answer(ulong Sequence, int Samples, List<Refusal> Refusals, List<Part> Parts);
+    private sealed record Answer(ulong Sequence, int Samples, RefusalList Refusals, List<Part> Parts);
 
     private readonly record struct Part(PushTarget Target, SampleColumns Columns, Task<AppendReply> Stored);
 }

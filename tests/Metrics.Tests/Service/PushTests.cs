@@ -40,6 +40,34 @@ public sealed class PushTests
         Assert.Equal(2, await host.ValueAsync("m"));
     }
 
+    [Theory]
+    [InlineData("metric_grains")]
+    [InlineData("metric_series")]
+    public async Task Push_DatabaseThatCannotBeRead_IsUnavailableAndTheSameCallDoesAfterwards(string table)
+    {
+        await using var host = await MetricsHost.StartAsync();
+        await ExecuteAsync(host, $"ALTER TABLE {table} RENAME TO gone");
+        using (var client = await host.OpenAsync("s1", ("job", "api")))
+        {
+            await client.DeclareAsync(1, "m");
+            var failure = await client.FailureAsync();
+            Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+            Assert.Contains("the log says why", failure.Status.Detail);
+        }
+        await ExecuteAsync(host, $"ALTER TABLE gone RENAME TO {table}");
+        using var again = await host.OpenAsync("s1", ("job", "api"));
+        await again.DeclareAsync(1, "m");
+        await again.SendAsync(1, (1, Now, 1));
+        Assert.Equal(1u, (await again.AckAsync()).Accepted);
+    }
+
+    private static async Task ExecuteAsync(MetricsHost host, string sql) => await host.Services.GetRequiredService<IDatabase>().WriteAsync(async (transaction, ct) =>
+    {
+        await using var command = transaction.Connection!.CreateCommand();
+        (command.Transaction, command.CommandText) = (transaction, sql);
+        await command.ExecuteNonQueryAsync(ct);
+    }).DefaultTimeout();
+
     [Fact]
     public Task Push_Samples_AreAcknowledgedAndFound_Sqlite() => PushAndFindAsync(null);
 
@@ -163,6 +191,53 @@ public sealed class PushTests
         Assert.Contains("Metrics:MaxAhead", refusal.Detail);
         Assert.Equal(1u, (await client.AckAsync()).Accepted);
         Assert.Equal(1, await host.ValueAsync("m", furthest + 1));
+    }
+
+    [Theory]
+    [InlineData(RefusalList.MaxListed, 0)]
+    [InlineData(RefusalList.MaxListed + 1, 1)]
+    [InlineData(10_000, 10_000 - RefusalList.MaxListed)]
+    public async Task Push_ManyRefusalsOfOneMessage_ListsTheFirstAndCountsTheRest(int bad, int unlisted)
+    {
+        await using var host = await MetricsHost.StartAsync();
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync([.. Enumerable.Range(1, bad).Select(i => PushClient.Series((uint)i, "9bad"))]);
+        await CheckAsync(RefusalReason.BadName, samples: 0);
+
+        await client.SendAsync(1, [.. Enumerable.Range(1, bad).Select(i => ((uint)i, Now, 1.0))]);
+        await CheckAsync(RefusalReason.UndeclaredSeries, samples: 1);
+        Assert.Equal((uint)bad, (await client.AckAsync()).Refused);
+
+        async Task CheckAsync(RefusalReason reason, int samples)
+        {
+            for (var i = 1; i <= Math.Min(bad, RefusalList.MaxListed); i++)
+            {
+                var refusal = await client.RefusalAsync();
+                Assert.Equal(((uint)i, reason, (uint)samples, 0u), (refusal.SeriesId, refusal.Reason, refusal.Samples, refusal.Unlisted));
+            }
+            if (unlisted == 0) return;
+            var rest = await client.RefusalAsync();
+            Assert.Equal((0u, reason, (uint)(unlisted * samples), (uint)unlisted), (rest.SeriesId, rest.Reason, rest.Samples, rest.Unlisted));
+        }
+    }
+
+    [Fact]
+    public async Task Push_RefusedSeriesWithALongName_IsNamedShortened()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, new string('m', 100_000));
+        Assert.Equal(new string('m', RefusalList.MaxSeriesLength - 1) + "…", (await client.RefusalAsync()).Series);
+        var labels = Enumerable.Range(0, 60).Select(i => ($"l{i}", new string('v', 1000))).ToArray();
+        await client.DeclareAsync(2, "m", labels);
+        await client.DeclareAsync(2, "n", labels);
+        var conflict = await client.RefusalAsync();
+        Assert.InRange(conflict.CalculateSize(), 1, 2_000);
+        await client.SendAsync(1, (2, Now + 3_600_000_000, 1));
+        var ahead = await client.RefusalAsync();
+        Assert.StartsWith("m{", ahead.Series, StringComparison.Ordinal);
+        Assert.EndsWith("…", ahead.Series, StringComparison.Ordinal);
+        Assert.Equal(RefusalList.MaxSeriesLength, ahead.Series.Length);
     }
 
     [Fact]
