@@ -17,7 +17,7 @@ public sealed record LoadOptions
           --ratio R         fail below this share of the bare endpoint (default 0.9; 0 reports only)
           --guard N         fail above this many bytes allocated per unary call, client and server together (default 5700)
           --only A|B        measure only 'unary' or 'stream'
-          --side NAME       run only one side, for a profiler: bare, bare+trailer or gRPC
+          --side A,B        run only these sides: bare, bare+trailer, bare+array, gRPC, gRPC pooled
         """;
 
     public int Rounds { get; private init; } = 15;
@@ -30,6 +30,8 @@ public sealed record LoadOptions
     public long Guard { get; private init; } = 5700;
     public string? Only { get; private init; }
     public string? Side { get; private init; }
+
+    private static readonly string[] Sides = ["bare", "bare+trailer", "bare+array", "gRPC", "gRPC pooled"];
 
     /// <exception cref="FormatException">An option is unknown, or its value is not a number above zero.</exception>
     public static LoadOptions Parse(string[] args)
@@ -49,7 +51,7 @@ public sealed record LoadOptions
                 "--ratio" => options with { Ratio = Number(value, least: 0) },
                 "--guard" => options with { Guard = (long)Number(value) },
                 "--only" when value is "unary" or "stream" => options with { Only = value },
-                "--side" when value is "bare" or "bare+trailer" or "gRPC" => options with { Side = value },
+                "--side" when value.Split(',').All(s => Sides.Contains(s)) => options with { Side = value },
                 _ => throw new FormatException($"unknown option: {args[i]} {value}"),
             };
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using Google.Protobuf;
 using Grpc.Net.Client;
@@ -58,6 +59,17 @@ public sealed class Loads(Uri bare, Uri grpc, LoadOptions options) : IDisposable
         return long.Parse(await response.Content.ReadAsStringAsync(), System.Globalization.CultureInfo.InvariantCulture);
     });
 
+    /// <summary>
+    /// The same bytes as frames that the server turns into one array each, as generated code makes a <see cref="ByteString"/> of each message,
+    /// with no gRPC code on either side.
+    /// </summary>
+    public Task<Sample> ArrayStreamAsync(double seconds) => Measure.RunAsync(1, seconds, async timeIsLeft =>
+    {
+        using var content = new FrameContent(chunk, timeIsLeft);
+        using var response = await http.PostAsync("/arrays", content);
+        return long.Parse(await response.Content.ReadAsStringAsync(), System.Globalization.CultureInfo.InvariantCulture);
+    });
+
     public Task<Sample> GrpcStreamAsync(double seconds)
     {
         var client = new Load.LoadClient(channel);
@@ -71,28 +83,62 @@ public sealed class Loads(Uri bare, Uri grpc, LoadOptions options) : IDisposable
         });
     }
 
+    /// <summary>The stream of <see cref="PooledUpload"/>.</summary>
+    public Task<Sample> PooledStreamAsync(double seconds)
+    {
+        var invoker = channel.CreateCallInvoker();
+        return Measure.RunAsync(1, seconds, async timeIsLeft =>
+        {
+            using var call = invoker.AsyncClientStreamingCall(PooledUpload.Method, null, default);
+            var message = new Block(chunk, chunk.Length);
+            while (timeIsLeft()) await call.RequestStream.WriteAsync(message);
+            await call.RequestStream.CompleteAsync();
+            return (await call.ResponseAsync).Bytes;
+        });
+    }
+
     public void Dispose()
     {
         http.Dispose();
         channel.Dispose();
     }
 
-    private sealed class ChunkContent(byte[] chunk, Func<bool> timeIsLeft) : HttpContent
+    private abstract class EndlessContent(Func<bool> timeIsLeft) : HttpContent
     {
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
         {
             while (timeIsLeft())
             {
-                await stream.WriteAsync(chunk);
-                // As a stream of messages: each chunk leaves when it is written.
+                await stream.WriteAsync(Next());
+                // As a stream of messages: each leaves when it is written.
                 await stream.FlushAsync();
             }
         }
+
+        protected abstract ReadOnlyMemory<byte> Next();
 
         protected override bool TryComputeLength(out long length)
         {
             length = 0;
             return false;
+        }
+    }
+
+    private sealed class ChunkContent(byte[] chunk, Func<bool> timeIsLeft) : EndlessContent(timeIsLeft)
+    {
+        protected override ReadOnlyMemory<byte> Next() => chunk;
+    }
+
+    /// <summary>Copies the chunk behind its length each time, as serializing it does.</summary>
+    private sealed class FrameContent(byte[] chunk, Func<bool> timeIsLeft) : EndlessContent(timeIsLeft)
+    {
+        private readonly byte[] frame = new byte[Servers.FrameHeader + chunk.Length];
+
+        protected override ReadOnlyMemory<byte> Next()
+        {
+            BinaryPrimitives.WriteInt32BigEndian(frame, chunk.Length);
+            chunk.CopyTo(frame, Servers.FrameHeader);
+            return frame;
         }
     }
 }

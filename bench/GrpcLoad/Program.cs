@@ -23,7 +23,9 @@ Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"""
     {options.Rounds} rounds of {options.Seconds} s of each side by turns, once the compiler has settled; .NET {Environment.Version}, {Environment.ProcessorCount} processors.
     bare         Kestrel HTTP/2 copying the body of a POST into the response, no routing, no trailers; plain HttpClient reading all of it.
     bare+trailer The same, with the headers and the trailer that every gRPC call must have, and no gRPC code: what the protocol alone costs.
+    bare+array   The stream as frames that become one array each, and no gRPC code: what generated code's ByteString costs alone.
     gRPC         Generated service and client. Clients and servers are in this one process, on one connection per side.
+    gRPC pooled  The stream with a marshaller by hand, to the official API, that reads messages into rented buffers, as services/Metrics does.
     Rates are medians. Shares are medians over rounds, each taken against the same round of bare: of the rate, which other work on
     the machine disturbs, and of the processor time per call or byte, which it disturbs less.
 
@@ -32,13 +34,13 @@ var report = new Report(options);
 if (options.Only != "stream")
     await CompareAsync($"unary calls/s, {options.Concurrent} at a time, {options.Payload} B", "call", 1, ("bare", loads.BareUnaryAsync), ("bare+trailer", loads.TrailerUnaryAsync), ("gRPC", loads.GrpcUnaryAsync));
 if (options.Only != "unary")
-    await CompareAsync($"client stream MB/s, {options.Chunk} B messages", "MB", 1e6, ("bare", loads.BareStreamAsync), ("gRPC", loads.GrpcStreamAsync));
+    await CompareAsync($"client stream MB/s, {options.Chunk} B messages", "MB", 1e6, ("bare", loads.BareStreamAsync), ("bare+array", loads.ArrayStreamAsync), ("gRPC pooled", loads.PooledStreamAsync), ("gRPC", loads.GrpcStreamAsync));
 foreach (var failure in report.Failures) Console.Error.WriteLine($"FAIL: {failure}");
 return report.Failures.Count == 0 ? 0 : 1;
 
 async Task CompareAsync(string what, string unit, double perUnit, params (string Name, Func<double, Task<Sample>> RunAsync)[] sides)
 {
-    if (options.Side is not null) sides = [.. sides.Where(s => s.Name == options.Side)];
+    if (options.Side is not null) sides = [.. sides.Where(s => options.Side.Split(',').Contains(s.Name))];
     await WarmUpAsync(sides);
     var samples = sides.Select(_ => new List<Sample>()).ToArray();
     for (var round = 0; round < options.Rounds; round++)

@@ -17,6 +17,9 @@ namespace Vigil.GrpcLoad;
 /// <summary>The two servers that are compared, each on its own port with the same Kestrel settings.</summary>
 public static class Servers
 {
+    /// <summary>Bytes before a frame of the bare servers: a length and padding, together as many as gRPC and protobuf put before 64 KiB.</summary>
+    public const int FrameHeader = 9;
+
     public static async Task<(WebApplication App, Uri Address)> StartBareAsync()
     {
         var app = Create(_ => { });
@@ -26,6 +29,11 @@ public static class Servers
             if (context.Request.Path.Value == "/upload")
             {
                 await DrainAsync(context);
+                return;
+            }
+            if (context.Request.Path.Value == "/arrays")
+            {
+                await CollectAsync(context);
                 return;
             }
             var trailer = context.Request.Path.Value == "/trailer";
@@ -65,10 +73,41 @@ public static class Servers
         }
     }
 
+    /// <summary>Makes an array of each frame.</summary>
+    private static async Task CollectAsync(HttpContext context)
+    {
+        var reader = context.Request.BodyReader;
+        long total = 0;
+        while (true)
+        {
+            var read = await reader.ReadAsync();
+            var buffer = read.Buffer;
+            while (TryTake(ref buffer, out var frame)) total += frame.Length;
+            reader.AdvanceTo(buffer.Start, buffer.End);
+            if (!read.IsCompleted) continue;
+            await context.Response.WriteAsync(total.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            return;
+        }
+
+        static bool TryTake(ref ReadOnlySequence<byte> buffer, out byte[] frame)
+        {
+            var input = new SequenceReader<byte>(buffer);
+            if (!input.TryReadBigEndian(out int length) || buffer.Length < FrameHeader + length)
+            {
+                frame = [];
+                return false;
+            }
+            frame = buffer.Slice(FrameHeader, length).ToArray();
+            buffer = buffer.Slice(FrameHeader + length);
+            return true;
+        }
+    }
+
     public static async Task<(WebApplication App, Uri Address)> StartGrpcAsync()
     {
         var app = Create(services => services.AddGrpc());
         app.MapGrpcService<LoadService>();
+        app.MapGrpcService<PooledUpload>();
         return await StartAsync(app);
     }
 

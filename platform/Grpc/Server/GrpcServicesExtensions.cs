@@ -24,6 +24,7 @@ public static class GrpcServicesExtensions
         services.AddOptions();
         services.AddMetrics();
         services.Configure<RouteOptions>(o => o.SetParameterPolicy<UnknownCallConstraint>(UnknownCallConstraint.Name));
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<MatcherPolicy, UnknownCallPolicy>());
         services.TryAddSingleton<ServerEnvironment>();
         services.TryAddSingleton<GrpcServerMetrics>();
         services.TryAddSingleton<MappedServices>();

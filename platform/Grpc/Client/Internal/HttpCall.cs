@@ -65,7 +65,7 @@ internal sealed partial class HttpCall : IDisposable
         try
         {
             var compression = write?.Flags.HasFlag(WriteFlags.NoCompress) == true ? null : RequestCompression;
-            FrameSerializer.Write(message, marshaller.ContextualSerializer, frame, channel.MaxSendMessageSize, compression, CompressionLevel.Fastest);
+            FrameSerializer.Write(message, marshaller.ContextualSerializer, frame, channel.MaxSendMessageSize, compression, CompressionLevel.Fastest, inOnePiece: true);
         }
         catch (Exception e) when (e is not RpcException)
         {

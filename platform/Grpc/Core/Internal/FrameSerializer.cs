@@ -18,17 +18,19 @@ internal sealed class FrameSerializer : SerializationContext
     private CompressionLevel? level;
     private int? maxSize;
     private int? announced;
+    private bool inOnePiece;
     private bool direct;
     private bool completed;
     private ArrayBufferWriter<byte>? collected;
 
     /// <summary>
-    /// Serializes into <paramref name="target"/> (not flushed); <paramref name="compression"/> null means plain. Serialization
+    /// Serializes into <paramref name="target"/> (not flushed); <paramref name="compression"/> null means plain. A target that keeps what is
+    /// written <paramref name="inOnePiece"/> is told the frame's whole size at once, so that it need not grow and copy. Serialization
     /// is synchronous, so one serializer per thread is enough.
     /// </summary>
     /// <exception cref="RpcException">The message is over <paramref name="maxSize"/> (ResourceExhausted); nothing was written.</exception>
     public static void Write<T>(T message, Action<T, SerializationContext> serializer, IBufferWriter<byte> target,
-        int? maxSize = null, ICompressionProvider? compression = null, CompressionLevel? level = null)
+        int? maxSize = null, ICompressionProvider? compression = null, CompressionLevel? level = null, bool inOnePiece = false)
     {
         var context = spare ?? new FrameSerializer();
         spare = null;
@@ -36,6 +38,7 @@ internal sealed class FrameSerializer : SerializationContext
         context.compression = compression;
         context.level = level;
         context.maxSize = maxSize;
+        context.inOnePiece = inOnePiece;
         context.announced = null;
         context.direct = false;
         context.completed = false;
@@ -107,7 +110,7 @@ internal sealed class FrameSerializer : SerializationContext
 
     private void WriteHeader(bool compressed, int length)
     {
-        MessageFrame.WriteHeader(target.GetSpan(MessageFrame.HeaderSize), compressed, length);
+        MessageFrame.WriteHeader(target.GetSpan(inOnePiece ? MessageFrame.HeaderSize + length : MessageFrame.HeaderSize), compressed, length);
         target.Advance(MessageFrame.HeaderSize);
     }
 

@@ -46,7 +46,8 @@ internal static class EndpointMapping
             mapped.FallbackMapped = true;
             // The constraint leaves everything but gRPC posts to other routes, so this may be as wide as it is.
             routes.Map($"{{unimplementedService}}/{{unimplementedMethod:{UnknownCallConstraint.Name}}}", http => HttpErrors.Unimplemented(http, environment, mapped))
-                .WithDisplayName("gRPC - Unimplemented service");
+                .WithDisplayName("gRPC - Unimplemented service")
+                .WithMetadata(UnknownCallMetadata.Instance);
         }
         return new GrpcServiceEndpointConventionBuilder(endpoints);
     }
