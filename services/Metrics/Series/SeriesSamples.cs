@@ -5,4 +5,14 @@ internal readonly record struct SeriesSamples(LabelSet Labels, ReadOnlyMemory<lo
 {
     /// <summary>Number of samples.</summary>
     public int Count => Times.Length;
+
+    /// <summary>
+    /// The samples that are native histograms, at their places; null where the sample is a float, whose value counts only there. Empty where all are floats.
+    /// </summary>
+    public ReadOnlyMemory<FloatHistogram?> Histograms { get; init; }
+
+    /// <summary>
+    /// When the counter of each sample began to count, in milliseconds since 1970; 0 where that is not known. Empty where it is known of none.
+    /// </summary>
+    public ReadOnlyMemory<long> StartTimes { get; init; }
 }

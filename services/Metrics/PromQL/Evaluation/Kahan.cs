@@ -30,6 +30,12 @@ internal struct KahanSum
         Sum *= factor;
         compensation *= factor;
     }
+
+    public void Divide(double divisor)
+    {
+        Sum /= divisor;
+        compensation /= divisor;
+    }
 }
 
 /// <summary>
