@@ -73,7 +73,14 @@ internal static class HistogramCodec
             if (schema is < BucketBounds.MinSchema or > BucketBounds.MaxSchema) return false;
             histogram = new()
             {
-                Hint = hint, Schema = (int)schema, Sum = sum, Count = count, ZeroThreshold = threshold, ZeroCount = zeroCount, Negative = negative, Positive = positive,
+                Hint = hint,
+                Schema = (int)schema,
+                Sum = sum,
+                Count = count,
+                ZeroThreshold = threshold,
+                ZeroCount = zeroCount,
+                Negative = negative,
+                Positive = positive,
             };
         }
         if (reader.Failed || reader.Left > 0 || !IsSound(histogram)) histogram = null;
