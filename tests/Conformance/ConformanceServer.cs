@@ -30,11 +30,15 @@ public sealed class ConformanceServer : IAsyncDisposable
 
     public Probes Probes { get; }
 
-    public static async Task<ConformanceServer> StartAsync()
+    public static async Task<ConformanceServer> StartAsync(Action<KestrelServerOptions>? configure = null, int port = 0)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(k => k.Listen(System.Net.IPAddress.Loopback, 0, l => l.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(k =>
+        {
+            k.Listen(System.Net.IPAddress.Loopback, port, l => l.Protocols = HttpProtocols.Http2);
+            configure?.Invoke(k);
+        });
         builder.Services.AddGrpc(o => o.MaxReceiveMessageSize = MaxMessage);
         builder.Services.AddGrpcHealthChecks().AddCheck("self", () => Microsoft.Extensions.Diagnostics.HealthChecks.HealthCheckResult.Healthy());
         // The publisher's first round comes at once.
@@ -61,7 +65,8 @@ public sealed class ConformanceServer : IAsyncDisposable
         return channel;
     }
 
-    public Task StopAsync() => app.StopAsync();
+    /// <summary>Stops, giving calls in progress until <paramref name="deadline"/>.</summary>
+    public Task StopAsync(CancellationToken deadline = default) => app.StopAsync(deadline);
 
     public async ValueTask DisposeAsync()
     {

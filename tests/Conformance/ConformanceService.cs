@@ -17,6 +17,9 @@ public sealed class Probe
     public Task Released => released.Task;
     public int Written => Volatile.Read(ref written);
 
+    /// <summary>The connections that its calls came on.</summary>
+    public ConcurrentDictionary<string, int> Connections { get; } = new();
+
     public void Begin(CancellationToken call)
     {
         started.TrySetResult();
@@ -116,6 +119,7 @@ public sealed class ConformanceService(Probes probes, Func<Conformance.Conforman
     private Probe Begin(string name, ServerCallContext context)
     {
         var probe = probes[name];
+        probe.Connections.AddOrUpdate(context.GetHttpContext().Connection.Id, 1, (_, calls) => calls + 1);
         probe.Begin(context.CancellationToken);
         return probe;
     }

@@ -30,17 +30,26 @@ internal abstract class RequestStream : HttpContent
 /// <summary>Frames go straight to the connection; nothing is kept.</summary>
 internal sealed class DirectRequestStream : RequestStream
 {
-    private readonly TaskCompletionSource<Stream> opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock gate = new();
+    private readonly TaskCompletionSource opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private volatile Task flushed = Task.CompletedTask;
+    private Stream? current;   // stays what it is once a message was written
+    private volatile bool began;
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         // The server must see the call before its first message.
         await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
-        // The handler may move a call to another connection; what was written to the first is gone.
-        if (!opened.TrySetResult(stream)) throw new IOException("The connection was lost after the call had begun to send.");
+        lock (gate)
+        {
+            // The handler moves a call that the server would not take (too many at once, or it is stopping) to another connection; what was
+            // written to the first is gone.
+            if (began) throw new IOException("The connection was lost after the call had begun to send.");
+            current = stream;
+        }
+        opened.TrySetResult();
         try
         {
             await completed.Task.ConfigureAwait(false);
@@ -54,7 +63,9 @@ internal sealed class DirectRequestStream : RequestStream
 
     public override async Task WriteAsync(ReadOnlyMemory<byte> frame, bool flush, CancellationToken cancellationToken)
     {
-        var stream = await opened.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        await opened.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (!began) lock (gate) began = true;
+        var stream = current!;
         await flushed.ConfigureAwait(false);
         await stream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
         // Flow control has let the message go; that the connection also sends it now need not be waited for. The next message, which
