@@ -17,6 +17,7 @@ public sealed class VigilClient : IDisposable
     private readonly Lazy<GrpcChannel> alerting;
 
     /// <summary>Makes a client; nothing is connected until the first call.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A time of the keep-alive pings is under a second.</exception>
     public VigilClient(VigilClientOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -85,8 +86,19 @@ public sealed class VigilClient : IDisposable
         });
     }
 
-    private static GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    private GrpcChannel Open(Uri address) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
     {
+        HttpHandler = new SocketsHttpHandler
+        {
+            EnableMultipleHttp2Connections = true,
+            KeepAlivePingDelay = options.KeepAlivePingDelay,
+            KeepAlivePingTimeout = options.KeepAlivePingTimeout,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            // A proxy carries HTTP/2 only inside TLS.
+            UseProxy = address.Scheme == Uri.UriSchemeHttps,
+        },
+        DisposeHttpClient = true,
         // Reads only: a stream is never retried by the channel, since the pusher resends by itself what was not acknowledged.
         ServiceConfig = new ServiceConfig
         {

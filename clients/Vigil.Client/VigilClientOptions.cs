@@ -15,6 +15,15 @@ public sealed record VigilClientOptions
     /// </summary>
     public string? Token { get; init; }
 
+    /// <summary>How long nothing may come on a connection before it is pinged, at least 1 s. Default 30 s.</summary>
+    public TimeSpan KeepAlivePingDelay { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// How long the answer may take, at least 1 s, before the connection is given up: its calls fail then, and a pusher reconnects. Default
+    /// 10 s: with <see cref="KeepAlivePingDelay"/>, a network that died without a word is found within 40 s, also where nothing is to be sent.
+    /// </summary>
+    public TimeSpan KeepAlivePingTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>The clock of reconnects and of samples recorded without a time.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

@@ -42,6 +42,7 @@ public static class ServiceDefaultsExtensions
         services.AddSingleton<IServiceDirectory, ServiceDirectory>();
         services.AddHealth();
         services.AddValidatedOptions<TelemetryOptions>(TelemetryOptions.Section);
+        services.AddValidatedOptions<ChannelOptions>(ChannelOptions.Section);
         services.AddSingleton<MetricCollector>();
         services.AddSingleton<ProcessMetrics>();
         services.AddHostedService<SelfMetricsSender>();

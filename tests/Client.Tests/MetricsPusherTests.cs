@@ -49,6 +49,31 @@ public sealed class MetricsPusherTests
     }
 
     [Fact]
+    public async Task Network_DeadWithoutAWord_IsFoundByPingsAndWhatWasNotAcknowledgedIsSentAgain()
+    {
+        await using var server = await FakeIngestServer.StartAsync();
+        await using var proxy = new TcpProxy(server.Address);
+        using var client = new VigilClient(new VigilClientOptions { MetricsAddress = proxy.Address, KeepAlivePingDelay = TimeSpan.FromSeconds(1), KeepAlivePingTimeout = TimeSpan.FromSeconds(5) });
+        await using var pusher = client.OpenPusher(Quick);
+        var series = pusher.Declare("a");
+        pusher.Record(series, 1);
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        proxy.Kill();
+        pusher.Record(series, 2);
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        Assert.Equal([1ul, 2ul], server.Ingest.Received);
+        Assert.Equal(1, pusher.Statistics.Reconnects);
+    }
+
+    [Theory]
+    [InlineData(0.9, 10)]
+    [InlineData(30, 0.9)]
+    public void KeepAlive_UnderASecond_IsRefused(double delay, double timeout) => Assert.Throws<ArgumentOutOfRangeException>(() =>
+        new VigilClient(new VigilClientOptions { KeepAlivePingDelay = TimeSpan.FromSeconds(delay), KeepAlivePingTimeout = TimeSpan.FromSeconds(timeout) }));
+
+    [Fact]
     public async Task Dispose_WhileSomebodyWaitsForTheAck_FailsTheWait()
     {
         await using var server = await FakeIngestServer.StartAsync(new FakeIngest { Behaviour = (_, _) => Answer.AckAfterSignal });

@@ -117,7 +117,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         return new GrpcChannel(address, channelOptions);
     }
 
-    private static SocketsHttpHandler CreateHandler(Connectivity connectivity) => new()
+    internal static SocketsHttpHandler CreateHandler(Connectivity connectivity) => new()
     {
         // A second connection is opened when the first has as many calls as the server allows (Kestrel: 100).
         EnableMultipleHttp2Connections = true,

@@ -28,9 +28,10 @@ public static class ServiceChannels
             provider.GetRequiredService<IServiceDirectory>().Find(service, "grpc"),
             provider.GetRequiredService<IOptions<AuthOptions>>().Value.Token,
             idempotent,
+            provider.GetRequiredService<IOptions<ChannelOptions>>().Value,
             provider.GetRequiredService<ILoggerFactory>()));
 
-    internal static GrpcChannel Create(Uri address, string? token, IReadOnlyList<string> idempotent, ILoggerFactory? logs) =>
+    internal static GrpcChannel Create(Uri address, string? token, IReadOnlyList<string> idempotent, ChannelOptions options, ILoggerFactory? logs) =>
         GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
             HttpHandler = new TokenHandler(token)
@@ -39,9 +40,8 @@ public static class ServiceChannels
                 {
                     ConnectTimeout = TimeSpan.FromSeconds(5),
                     EnableMultipleHttp2Connections = true,
-                    // Finds a peer that vanished without closing within 40 s, even in the middle of a silent stream.
-                    KeepAlivePingDelay = TimeSpan.FromSeconds(30),
-                    KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+                    KeepAlivePingDelay = options.KeepAlivePingDelay,
+                    KeepAlivePingTimeout = options.KeepAlivePingTimeout,
                     PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
                     UseProxy = false,
                 },

@@ -31,6 +31,15 @@ public sealed class EndpointOptions : IValidatedOptions
     /// <summary>How long calls in progress may go on after a request to stop, 0 to 5 minutes. Default 10 s.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long nothing may come on an HTTP/2 connection before the caller is pinged, 1 s to 1 hour. Default 30 s.</summary>
+    public TimeSpan KeepAlivePingDelay { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// How long the answer may take before the connection is closed and its calls are cancelled, 1 s to 1 hour. Default 20 s. Callers that
+    /// vanished without closing are found by it, whose streams would otherwise hold memory for hours.
+    /// </summary>
+    public TimeSpan KeepAlivePingTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
     /// <inheritdoc />
     public IEnumerable<OptionFault> Validate()
     {
@@ -41,6 +50,8 @@ public sealed class EndpointOptions : IValidatedOptions
         if (MaxConnections is < 10 or > 1_000_000) yield return new(nameof(MaxConnections), MaxConnections, "10 to 1000000");
         if (MaxRequestBytes is < 1024 or > 1 << 30) yield return new(nameof(MaxRequestBytes), MaxRequestBytes, "1024 to 1073741824");
         if (ShutdownTimeout < TimeSpan.Zero || ShutdownTimeout > TimeSpan.FromMinutes(5)) yield return new(nameof(ShutdownTimeout), ShutdownTimeout, "00:00:00 to 00:05:00");
+        if (!KeepAlive.IsAllowed(KeepAlivePingDelay)) yield return new(nameof(KeepAlivePingDelay), KeepAlivePingDelay, KeepAlive.Allowed);
+        if (!KeepAlive.IsAllowed(KeepAlivePingTimeout)) yield return new(nameof(KeepAlivePingTimeout), KeepAlivePingTimeout, KeepAlive.Allowed);
         foreach (var fault in Tls.Validate()) yield return fault with { Property = $"{nameof(Tls)}.{fault.Property}" };
     }
 }

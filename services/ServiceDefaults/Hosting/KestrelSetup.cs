@@ -49,9 +49,8 @@ internal static class KestrelSetup
         limits.Http2.MaxStreamsPerConnection = 1000;
         limits.Http2.InitialStreamWindowSize = 1 << 20;
         limits.Http2.InitialConnectionWindowSize = 4 << 20;
-        // Finds callers that vanished without closing, whose streams would otherwise hold memory for hours.
-        limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
-        limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
+        limits.Http2.KeepAlivePingDelay = endpoints.KeepAlivePingDelay;
+        limits.Http2.KeepAlivePingTimeout = endpoints.KeepAlivePingTimeout;
 
         var address = IPAddress.Parse(endpoints.Address);
         var tls = Tls(endpoints.Tls);

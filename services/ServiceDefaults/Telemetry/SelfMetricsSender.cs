@@ -19,11 +19,12 @@ internal sealed partial class SelfMetricsSender : BackgroundService
     private readonly string? token;
     private readonly Counter<long> failures;
     private readonly DateTimeOffset startedAt;
+    private readonly ChannelOptions channels;
     private bool failing;
 
     // ProcessMetrics is asked for so that it is there, and so the collector sees everything from the start on.
     public SelfMetricsSender(MetricCollector collector, ProcessMetrics process, ServiceIdentity identity, IServiceDirectory directory,
-        IOptions<TelemetryOptions> telemetry, IOptions<AuthOptions> auth, IMeterFactory meters, TimeProvider clock, ILogger<SelfMetricsSender> log)
+        IOptions<TelemetryOptions> telemetry, IOptions<AuthOptions> auth, IOptions<ChannelOptions> channels, IMeterFactory meters, TimeProvider clock, ILogger<SelfMetricsSender> log)
     {
         ArgumentNullException.ThrowIfNull(process);
         this.collector = collector;
@@ -33,6 +34,7 @@ internal sealed partial class SelfMetricsSender : BackgroundService
         this.log = log;
         interval = telemetry.Value.SelfMetricsInterval;
         token = auth.Value.IngestToken ?? auth.Value.Token;
+        this.channels = channels.Value;
         startedAt = clock.GetUtcNow();
         failures = meters.Create(ServiceDefaultsExtensions.MeterName).CreateCounter<long>("vigil.self_metrics.failures", "{request}", "Attempts to send this service's own metrics that failed, by reason.");
     }
@@ -40,7 +42,7 @@ internal sealed partial class SelfMetricsSender : BackgroundService
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         if (interval == TimeSpan.Zero || !directory.TryFind("metrics", "grpc", out var address)) return;
-        using var channel = ServiceChannels.Create(address, token, [], logs: null);
+        using var channel = ServiceChannels.Create(address, token, [], channels, logs: null);
         var client = new MetricsService.MetricsServiceClient(channel);
         using var timer = new PeriodicTimer(interval, clock);
         try

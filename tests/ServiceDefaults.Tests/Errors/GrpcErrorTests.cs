@@ -173,7 +173,7 @@ public sealed class GrpcErrorTests
                     app.MapGrpcService<Exporting>();
                     app.MapGrpcService<Pushing>();
                 });
-            return new Call { Service = service, Channel = ServiceChannels.Create(service.Grpc, token, [], null) };
+            return new Call { Service = service, Channel = ServiceChannels.Create(service.Grpc, token, [], new ChannelOptions(), null) };
         }
 
         public async Task ExportAsync() => await new MetricsService.MetricsServiceClient(Channel).ExportAsync(new ExportMetricsServiceRequest(), cancellationToken: Timeout.Token);

@@ -58,12 +58,18 @@ internal static class StatusMapping
         for (Exception? e = error; e is not null; e = e.InnerException)
         {
             detail.Append(' ').Append(e.GetType().Name).Append(": ").Append(e.Message);
-            if (e is HttpProtocolException protocol) code = FromHttp2(protocol.ErrorCode);
+            if (e is HttpProtocolException protocol) code = IsPingTimeout(protocol) ? StatusCode.Unavailable : FromHttp2(protocol.ErrorCode);
             else if (e is SocketException or IOException) broken = true;
             else if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }) broken = true;
         }
         return new Status(code ?? (broken ? StatusCode.Unavailable : StatusCode.Internal), detail.ToString(), error);
     }
+
+    /// <summary>
+    /// The peer left a keep-alive ping unanswered: the connection is lost (gRPC: A8-client-side-keepalive.md). .NET calls that a protocol error, though
+    /// the peer sent none, and tells it from one in its text alone, which is not translated.
+    /// </summary>
+    private static bool IsPingTimeout(HttpProtocolException error) => error.Message.Contains("ping", StringComparison.Ordinal);
 
     /// <summary>The code of RST_STREAM or GOAWAY (gRPC: PROTOCOL-HTTP2.md, "Errors").</summary>
     private static StatusCode FromHttp2(long code) => code switch

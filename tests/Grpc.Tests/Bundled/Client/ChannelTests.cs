@@ -110,6 +110,17 @@ public sealed class ChannelTests
     }
 
     [Fact]
+    public void Handler_OfTheChannelsOwn_PingsAndOpensFurtherConnections()
+    {
+        using var connectivity = new global::Grpc.Net.Client.Internal.Connectivity(new DnsEndPoint("server", 1234), false, TimeProvider.System, TimeSpan.FromSeconds(1), null);
+        using var handler = GrpcChannel.CreateHandler(connectivity);
+
+        Assert.True(handler.EnableMultipleHttp2Connections);
+        Assert.Equal((TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(30)), (handler.KeepAlivePingDelay, handler.KeepAlivePingTimeout));
+        Assert.False(handler.UseProxy);
+    }
+
+    [Fact]
     public void State_OfAGivenHandler_IsNotKnown()
     {
         using var server = new ScriptedServer((_, _, _) => Task.FromResult(ScriptedServer.Answer()));
