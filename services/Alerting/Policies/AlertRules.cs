@@ -10,6 +10,8 @@ namespace Vigil.Alerting.Policies;
 /// <item>A pending alert keeps its clock through such a gap and fires at the first evaluation after it that still holds, if
 /// the clock has run out: a breach seen before and after is taken as one. A gap of more than <see cref="LongestGap"/> starts
 /// the clock again.</item>
+/// <item>When the wall clock is set back, what has run so far of a `for`, a `keep_firing_for` or a silence has run: they go on from
+/// there rather than stand still until the clock has caught up.</item>
 /// </list>
 /// Pure: takes the time and the state, gives the state after it and what changed.
 /// </summary>
@@ -44,6 +46,7 @@ internal sealed class AlertRules
     /// <summary>Takes an evaluation.</summary>
     public Step Observe(AlertBook book, Evaluation evaluation, DateTimeOffset now)
     {
+        book = AfterSetBack(book, now);
         if (evaluation.Error is { } error) return LoseSight(book, now, Sight.Unknown, error);
         // Once nothing is known any more, any moment is news: Metrics' clock may have been set back while it was away.
         if (evaluation.At < book.EvaluatedAt && book.Sight != Sight.Unknown) return new Step(book, [], null, false);
@@ -73,6 +76,7 @@ internal sealed class AlertRules
     /// </summary>
     public Step Tick(AlertBook book, DateTimeOffset now)
     {
+        book = AfterSetBack(book, now);
         if (book.Sight != Sight.Unknown && now - book.HeardAt > silence)
             return LoseSight(book, now, Sight.Unknown, $"nothing heard from Metrics for {PrometheusDuration.Format(now - book.HeardAt)}");
         if (book.Sight == Sight.Unknown || (book.Sight == Sight.NoData && policy.NoData == NoDataPolicy.Keep)) return new Step(book, [], null, false);
@@ -112,6 +116,23 @@ internal sealed class AlertRules
                 transitions.Add(new Transition(AlertStatus.Pending, alert with { Status = AlertStatus.Inactive }, now, reason, 0));
         }
         return new Step(AlertBook.Empty with { SightReason = reason }, transitions, null, true);
+    }
+
+    /// <summary>
+    /// The book as it would be, had the clock always shown what it shows since it was set back. When an alert fired or was resolved
+    /// stays: people were told so.
+    /// </summary>
+    private static AlertBook AfterSetBack(AlertBook book, DateTimeOffset now)
+    {
+        var by = book.HeardAt - now;
+        if (by <= TimeSpan.Zero) return book;
+        return book with
+        {
+            Alerts = book.Alerts.ToDictionary(a => a.Key, a => a.Value with { ActiveAt = a.Value.ActiveAt - by, SeenAt = a.Value.SeenAt - by, KeepFiringSince = a.Value.KeepFiringSince - by }),
+            // Metrics' clock is likely to have been set back with ours.
+            EvaluatedAt = DateTimeOffset.MinValue,
+            HeardAt = now,
+        };
     }
 
     private static Step LoseSight(AlertBook book, DateTimeOffset now, Sight to, string reason)

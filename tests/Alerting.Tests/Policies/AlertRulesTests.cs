@@ -38,6 +38,11 @@ public sealed class AlertRulesTests
     [InlineData("as in Prometheus resolves without data when told to", 0, 0, "ok", "0 hold, 5 none", "0:Firing 5:Resolved")]
     [InlineData("stays firing without data also when that is an alert itself", 0, 0, "alert", "0 hold, 5 none, 100 none", "0:Firing")]
     [InlineData("is not disturbed by another label set", 60, 0, "keep", "0 hold, 30 hold:y, 31 hold, 90 hold:y", "0:Pending 30:Inactive 31:Pending 90:Inactive")]
+    [InlineData("keeps its clock when the wall clock is set back", 60, 0, "keep", "0 hold, 30 hold, -3570 hold, -3541 hold, -3540 hold", "0:Pending -3540:Firing")]
+    [InlineData("fires by the clock alone after it was set back", 60, 0, "keep", "0 hold, 58 hold, -3542 tick, -3541 tick, -3540 tick", "0:Pending -3540:Firing")]
+    [InlineData("fires and resolves as ever after the clock was set back", 0, 0, "keep", "0 clear, -3600 hold, -3590 hold, -3580 clear", "-3600:Firing -3580:Resolved")]
+    [InlineData("does not flap because the clock was set back", 0, 0, "keep", "0 hold, -3600 hold, -3599 tick, -3598 hold, -3590 hold", "0:Firing")]
+    [InlineData("goes on with keep_firing_for when the clock is set back", 0, 60, "keep", "0 hold, 5 clear, 35 clear, -3565 clear, -3536 clear, -3535 clear", "0:Firing -3535:Resolved")]
     public void Alert_Story_ChangesAsTold(string story, int hold, int keep, string noData, string events, string expected)
     {
         var machine = new Machine(hold, keep, Enum.Parse<NoDataPolicy>(noData, ignoreCase: true));
@@ -45,6 +50,17 @@ public sealed class AlertRulesTests
         foreach (var happening in events.Split(", ")) machine.Happen(happening);
 
         Assert.True(expected == machine.Told("x"), $"an alert {story}: expected {expected}, but it went {machine.Told("x")}");
+    }
+
+    [Fact]
+    public void Sight_ClockSetBack_SilenceIsNoticedAllTheSame()
+    {
+        var machine = new Machine(0, 0, NoDataPolicy.Keep);
+        machine.Happen("0 clear");
+        machine.Happen("-3600 tick");
+        Assert.Equal(Sight.Clear, machine.Book.Sight);
+        machine.Happen("-3500 tick");
+        Assert.Equal(Sight.Unknown, machine.Book.Sight);
     }
 
     [Fact]
