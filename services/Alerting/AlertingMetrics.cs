@@ -19,6 +19,7 @@ internal sealed class AlertingMetrics
     private readonly Counter<long> givenUp;
     private readonly Counter<long> deferred;
     private readonly Counter<long> withoutChannel;
+    private readonly Counter<long> dropped;
     private readonly Counter<long> reloads;
     private readonly Counter<long> watchFailures;
     private readonly Histogram<double> latency;
@@ -34,6 +35,7 @@ internal sealed class AlertingMetrics
         givenUp = meter.CreateCounter<long>("vigil.alerting.pages.given_up", "{page}", "Pages given up, by channel and reason");
         deferred = meter.CreateCounter<long>("vigil.alerting.pages.deferred", "{page}", "Pages for which a channel had no room, by channel");
         withoutChannel = meter.CreateCounter<long>("vigil.alerting.pages.without_channel", "{page}", "Pages that no channel takes");
+        dropped = meter.CreateCounter<long>("vigil.alerting.pages.dropped", "{page}", "Pages that a policy kept no longer, because newer ones of the alert say more or it had too many");
         reloads = meter.CreateCounter<long>("vigil.alerting.policy_loads", "{load}", "Attempts to load the policies, by outcome");
         watchFailures = meter.CreateCounter<long>("vigil.alerting.watch.failures", "{failure}", "Times the stream from Metrics broke");
         latency = meter.CreateHistogram("vigil.alerting.page.latency", "s", "From the causing sample's receipt by Metrics to the page having left, by channel", null,
@@ -59,6 +61,8 @@ internal sealed class AlertingMetrics
     public void PageDeferred(string channel) => deferred.Add(1, new KeyValuePair<string, object?>("channel", channel));
 
     public void PageWithoutChannel() => withoutChannel.Add(1);
+
+    public void PageDropped() => dropped.Add(1);
 
     public void PoliciesLoaded(bool applied) => reloads.Add(1, new KeyValuePair<string, object?>("outcome", applied ? "applied" : "refused"));
 

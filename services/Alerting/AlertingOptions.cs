@@ -63,6 +63,12 @@ public sealed class NotifyOptions : IValidatedOptions
     /// <summary>Pages that may wait per channel, 100 to 1,000,000. Beyond it they stay with their policies and are offered again. Default 10,000.</summary>
     public int MaxWaiting { get; set; } = 10_000;
 
+    /// <summary>
+    /// Pages that one policy keeps until they are told, 100 to 1,000,000. Beyond it those of alerts that are over are let go of, oldest
+    /// first, and are dead letters; an alert that fires is told of all the same. Default 2,000.
+    /// </summary>
+    public int MaxUntoldPerPolicy { get; set; } = 2_000;
+
     /// <summary>Pages sent at the same time per channel, 1 to 1,000. Default 16.</summary>
     public int MaxConcurrent { get; set; } = 16;
 
@@ -78,6 +84,7 @@ public sealed class NotifyOptions : IValidatedOptions
             if (!names.Add(hook.NameAt(i))) yield return new($"{nameof(Webhooks)}.{i}.Name", hook.NameAt(i), "a name that no other channel has");
         }
         if (MaxWaiting is < 100 or > 1_000_000) yield return new(nameof(MaxWaiting), MaxWaiting, "100 to 1000000");
+        if (MaxUntoldPerPolicy is < 100 or > 1_000_000) yield return new(nameof(MaxUntoldPerPolicy), MaxUntoldPerPolicy, "100 to 1000000");
         if (MaxConcurrent is < 1 or > 1_000) yield return new(nameof(MaxConcurrent), MaxConcurrent, "1 to 1000");
         if (Retry.FirstDelay < TimeSpan.FromMilliseconds(10) || Retry.FirstDelay > Retry.LongestDelay) yield return new("Retry.FirstDelay", Retry.FirstDelay, "00:00:00.01 to Notify:Retry:LongestDelay");
         if (Retry.LongestDelay > TimeSpan.FromHours(1)) yield return new("Retry.LongestDelay", Retry.LongestDelay, "at most 01:00:00");

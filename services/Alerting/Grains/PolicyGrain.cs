@@ -12,6 +12,7 @@ namespace Vigil.Alerting.Grains;
 internal sealed partial class PolicyGrain(
     [PersistentState("policy", "state")] IPersistentState<PolicyState> stored,
     IOptions<PoliciesOptions> options,
+    IOptions<NotifyOptions> notify,
     PageDispatcher dispatcher,
     ExternalAddress address,
     TimeProvider clock,
@@ -42,6 +43,7 @@ internal sealed partial class PolicyGrain(
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         if (stored.State.DefinitionJson.Length > 0) Use(PolicyDefinition.FromJson(stored.State.DefinitionJson));
+        stored.State.Outbox = stored.State.Outbox.ConvertAll(p => p.Completed());
         book = stored.State.ToBook();
         storedAt = clock.GetUtcNow();
         OfferOutbox();
@@ -90,7 +92,8 @@ internal sealed partial class PolicyGrain(
         var now = clock.GetUtcNow();
         metrics.Evaluated(evaluation.Error is not null ? "error" : evaluation.InputSeries == 0 ? "no_data" : "ok");
         var step = rules.Observe(book, evaluation.ToDomain(), now);
-        var checkpoint = now - storedAt >= Checkpoint && book.Alerts.Values.Any(a => a.Status == AlertStatus.Pending);
+        // Either way: the clock may have been set back since.
+        var checkpoint = (now - storedAt).Duration() >= Checkpoint && book.Alerts.Values.Any(a => a.Status == AlertStatus.Pending);
         await TakeAsync(step with { MustStore = step.MustStore || checkpoint });
     }
 
@@ -132,7 +135,9 @@ internal sealed partial class PolicyGrain(
     {
         var pages = step.Transitions.Select(t => Page.Of(definition, t, address.Url)).OfType<Page>().ToArray();
         var before = stored.State;
-        var after = before.With(step.Book, [.. before.Outbox, .. pages.Select(StoredPage.Of)]);
+        List<StoredPage> outbox = [.. before.Outbox, .. pages.Select(StoredPage.Of)];
+        var dropped = Outbox.Overflow([.. outbox.Select(p => p.ToEntry())], notify.Value.MaxUntoldPerPolicy);
+        var after = before.With(step.Book, dropped.Count == 0 ? outbox : [.. outbox.Where(p => !dropped.Contains(p.IdempotencyKey))]);
         change(after);
         stored.State = after;
         try
@@ -147,8 +152,9 @@ internal sealed partial class PolicyGrain(
         book = step.Book;
         storedAt = clock.GetUtcNow();
         hasSettled = false;
-        foreach (var page in pages) dispatcher.Offer(page);
-        if (after.Outbox.Count > 0) ArmTidy();
+        foreach (var page in outbox.Where(p => dropped.Contains(p.IdempotencyKey)))
+            dispatcher.Withdraw(page.ToPage(), $"its policy had {outbox.Count} pages to tell; those of alerts that are over, or that newer ones say better, are kept no longer");
+        if (pages.Length > 0) Offer(after.Outbox, pages);
         Publish(step, definition);
         foreach (var transition in step.Transitions)
         {
@@ -187,8 +193,18 @@ internal sealed partial class PolicyGrain(
 
     private void OfferOutbox()
     {
-        foreach (var page in stored.State.Outbox) dispatcher.Offer(Page.FromJson(page.PageJson));
+        dispatcher.Offer(stored.State.Outbox.Where(p => !dispatcher.IsUnderWay(p.IdempotencyKey)).Select(p => p.ToPage()));
         if (stored.State.Outbox.Count > 0) ArmTidy();
+    }
+
+    /// <summary>Offers new pages, each after those of its alert that found no room yet.</summary>
+    private void Offer(List<StoredPage> outbox, Page[] pages)
+    {
+        var alerts = pages.Select(p => p.Fingerprint).ToHashSet(StringComparer.Ordinal);
+        var fresh = pages.ToDictionary(p => p.IdempotencyKey, StringComparer.Ordinal);
+        dispatcher.Offer(outbox.Where(p => alerts.Contains(p.Fingerprint) && !dispatcher.IsUnderWay(p.IdempotencyKey))
+            .Select(p => fresh.GetValueOrDefault(p.IdempotencyKey) ?? p.ToPage()));
+        ArmTidy();
     }
 
     /// <summary>For the exact moment of a `for`; evaluations come when they like.</summary>

@@ -102,7 +102,21 @@ internal sealed class StoredPage
     [Id(1)]
     public string PageJson { get; set; } = "";
 
-    public static StoredPage Of(Page page) => new() { IdempotencyKey = page.IdempotencyKey, PageJson = page.ToJson() };
+    /// <summary>The alert's; empty in states of earlier versions.</summary>
+    [Id(2)]
+    public string Fingerprint { get; set; } = "";
+
+    [Id(3)]
+    public bool Firing { get; set; }
+
+    public static StoredPage Of(Page page) => new() { IdempotencyKey = page.IdempotencyKey, PageJson = page.ToJson(), Fingerprint = page.Fingerprint, Firing = page.Firing };
+
+    /// <summary>The same, with what earlier versions did not store.</summary>
+    public StoredPage Completed() => Fingerprint.Length > 0 ? this : Of(ToPage());
+
+    public Page ToPage() => Page.FromJson(PageJson);
+
+    public OutboxEntry ToEntry() => new(IdempotencyKey, Fingerprint, Firing);
 }
 
 /// <summary>Labels as grains pass and store them: names and values in turn.</summary>

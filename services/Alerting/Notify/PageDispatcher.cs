@@ -6,7 +6,8 @@ namespace Vigil.Alerting.Notify;
 /// <summary>
 /// Brings pages to every channel that takes them, in three stages: drop what is on record as told, send with retry, record. A
 /// crash between sending and recording repeats a page, under the same key, rather than losing it. Each channel has lanes of
-/// its own, one per alert: a slow one holds up neither the others nor other alerts, and "resolved" never overtakes "firing".
+/// its own, one per alert: a slow one holds up neither the others nor other alerts, and "resolved" never overtakes "firing", also where "firing" had to
+/// wait for room.
 /// </summary>
 internal sealed partial class PageDispatcher : IAsyncDisposable
 {
@@ -42,28 +43,54 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     public int WaitingFor(string channel) => routes.FirstOrDefault(r => r.Channel.Name == channel)?.Lanes.Waiting ?? 0;
 
     /// <summary>
-    /// Takes a page that is safely stored. Taking it again while it is under way does nothing. A page for which a channel has no
-    /// room is not settled: its owner offers it again.
+    /// Takes pages that are safely stored, in the order in which they were decided. With a page come all earlier ones of its alert
+    /// that are not settled. Taking one again while it is under way does nothing. A page for which a channel has no room is not
+    /// settled, and on that channel those of its alert behind it wait with it: their owner offers them again.
     /// </summary>
-    public void Offer(Page page)
+    public void Offer(params IEnumerable<Page> pages)
     {
-        var takers = Array.FindAll(routes, r => DispatchMath.Takes(r.Channel, page.Response.Severity));
-        var ticket = new Ticket(page, takers.Length);
-        if (!inFlight.TryAdd(page.IdempotencyKey, ticket)) return;
-        if (takers.Length == 0)
+        HashSet<(Route, string)>? full = null;
+        foreach (var page in pages)
         {
-            LogNoChannel(page.Alertname, page.Response.Severity);
-            metrics.PageWithoutChannel();
-            _ = SettleAsync(ticket);
-            return;
+            var ticket = inFlight.GetOrAdd(page.IdempotencyKey, _ => new Ticket(page, Array.FindAll(routes, r => DispatchMath.Takes(r.Channel, page.Response.Severity))));
+            if (ticket.IsForNobody)
+            {
+                LogNoChannel(page.Alertname, page.Response.Severity);
+                metrics.PageWithoutChannel();
+                _ = SettleAsync(ticket);
+                continue;
+            }
+            foreach (var route in ticket.Untaken())
+            {
+                if (full?.Contains((route, page.Fingerprint)) is not true)
+                {
+                    if (TryTake(route, ticket)) continue;
+                    (full ??= []).Add((route, page.Fingerprint));
+                    LogFull(route.Channel.Name, page.Alertname);
+                }
+                metrics.PageDeferred(route.Channel.Name);
+            }
         }
-        foreach (var route in takers)
+    }
+
+    /// <summary>Whether a page is under way on all of its channels, so that offering it would do nothing.</summary>
+    public bool IsUnderWay(string idempotencyKey) => inFlight.TryGetValue(idempotencyKey, out var ticket) && ticket.Untaken().Count == 0;
+
+    /// <summary>
+    /// Lets go of a page that its policy keeps no longer, because it has too many. Channels that have not told it by now do not tell it
+    /// any more; it is on record there as a dead letter.
+    /// </summary>
+    public void Withdraw(Page page, string reason)
+    {
+        metrics.PageDropped();
+        LogWithdrawn(page.Status, page.Alertname, page.IdempotencyKey, reason);
+        if (!inFlight.TryGetValue(page.IdempotencyKey, out var ticket)) return;
+        // Where it waits in a lane, its turn there sees to it.
+        ticket.Withdrawn = reason;
+        foreach (var route in ticket.Untaken())
         {
-            if (route.Lanes.TryAdd($"{page.Policy}\0{page.Fingerprint}", new Errand(route, ticket))) continue;
-            metrics.PageDeferred(route.Channel.Name);
-            LogFull(route.Channel.Name, page.Alertname);
-            ticket.MustReturn = true;
-            if (ticket.Done()) inFlight.TryRemove(page.IdempotencyKey, out _);
+            ticket.Take(route);
+            _ = DropAsync(route, ticket);
         }
     }
 
@@ -76,12 +103,22 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     {
         if (Array.Find(routes, r => r.Channel.Name == channel) is not { } route) return false;
         // Its age counts from now, or it would be given up again after one attempt.
-        var ticket = new Ticket(page with { DecidedAt = clock.GetUtcNow(), CauseReceivedUnixUs = 0 }, 1) { MustReturn = true };
-        return route.Lanes.TryAdd($"{page.Policy}\0{page.Fingerprint}", new Errand(route, ticket, IsRevival: true));
+        var ticket = new Ticket(page with { DecidedAt = clock.GetUtcNow(), CauseReceivedUnixUs = 0 }, [route]);
+        return route.Lanes.TryAdd(LaneOf(page), new Errand(route, ticket, IsRevival: true));
     }
 
     // Not disposed of: what is under way still asks for its token, and it holds no timer.
     public async ValueTask DisposeAsync() => await stopping.CancelAsync().ConfigureAwait(false);
+
+    private static string LaneOf(Page page) => $"{page.Policy}\0{page.Fingerprint}";
+
+    private bool TryTake(Route route, Ticket ticket)
+    {
+        ticket.Take(route);
+        if (route.Lanes.TryAdd(LaneOf(ticket.Page), new Errand(route, ticket))) return true;
+        ticket.GiveBack(route);
+        return false;
+    }
 
     private async Task RunAsync(Errand errand)
     {
@@ -90,15 +127,23 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
         try
         {
             if (errand.IsRevival || !await WasSettledAsync(route.Channel, ticket.Page).ConfigureAwait(false))
-                await SendAsync(route, ticket.Page).ConfigureAwait(false);
+                await SendAsync(route, ticket).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             // Stays in its policy's outbox, and is sent after the next start.
             return;
         }
-        if (ticket.Done()) await SettleAsync(ticket).ConfigureAwait(false);
+        if (!errand.IsRevival) await DoneAsync(route, ticket).ConfigureAwait(false);
     }
+
+    private async Task DropAsync(Route route, Ticket ticket)
+    {
+        await RecordAsync(new Delivery(ticket.Page, route.Channel.Name, clock.GetUtcNow(), 0, false, ticket.Withdrawn!, TimeSpan.Zero)).ConfigureAwait(false);
+        await DoneAsync(route, ticket).ConfigureAwait(false);
+    }
+
+    private Task DoneAsync(Route route, Ticket ticket) => ticket.Done(route) ? SettleAsync(ticket) : Task.CompletedTask;
 
     private async Task<bool> WasSettledAsync(IChannel channel, Page page)
     {
@@ -106,7 +151,7 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
         {
             return await deliveries.IsSettledAsync(page.IdempotencyKey, channel.Name, stopping.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (!stopping.IsCancellationRequested)
         {
             // Told twice, under the same key, is better than not told.
             LogRecordFailed(e, channel.Name, page.Alertname);
@@ -114,20 +159,17 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
         }
     }
 
-    private async Task SendAsync(Route route, Page page)
+    private async Task SendAsync(Route route, Ticket ticket)
     {
+        var page = ticket.Page;
         for (var attempt = 1; ; attempt++)
         {
-            SendResult result;
-            await route.Sending.WaitAsync(stopping.Token).ConfigureAwait(false);
-            try
+            if (ticket.Withdrawn is { } reason)
             {
-                result = await route.Channel.SendAsync(page, stopping.Token).ConfigureAwait(false);
+                await RecordAsync(new Delivery(page, route.Channel.Name, clock.GetUtcNow(), attempt - 1, false, reason, TimeSpan.Zero)).ConfigureAwait(false);
+                return;
             }
-            finally
-            {
-                route.Sending.Release();
-            }
+            var result = await AttemptAsync(route, page).ConfigureAwait(false);
             var now = clock.GetUtcNow();
             var latency = DispatchMath.Latency(page, now);
             if (result.Delivered)
@@ -151,6 +193,25 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
         }
     }
 
+    private async Task<SendResult> AttemptAsync(Route route, Page page)
+    {
+        await route.Sending.WaitAsync(stopping.Token).ConfigureAwait(false);
+        try
+        {
+            return await route.Channel.SendAsync(page, stopping.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
+        {
+            // It must not throw. Tried again here, as any other failure, it keeps its place in front of the alert's next page.
+            LogFailed(e, route.Channel.Name, page.Alertname);
+            return SendResult.Retry("exception", e.Message);
+        }
+        finally
+        {
+            route.Sending.Release();
+        }
+    }
+
     private async Task RecordAsync(Delivery delivery)
     {
         try
@@ -158,7 +219,7 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
             // Also while stopping: it was told, and would be told again after the next start.
             await deliveries.RecordAsync(delivery, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e)
         {
             LogRecordFailed(e, delivery.Channel, delivery.Page.Alertname);
         }
@@ -169,7 +230,7 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     {
         try
         {
-            if (!ticket.MustReturn) await reports.SettledAsync(ticket.Page).ConfigureAwait(false);
+            await reports.SettledAsync(ticket.Page).ConfigureAwait(false);
         }
         catch (Exception e) when (!stopping.IsCancellationRequested)
         {
@@ -185,26 +246,52 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     private void Failed(Errand errand, Exception e)
     {
         LogFailed(e, errand.Route.Channel.Name, errand.Ticket.Page.Alertname);
-        errand.Ticket.MustReturn = true;
-        if (errand.Ticket.Done()) inFlight.TryRemove(new(errand.Ticket.Page.IdempotencyKey, errand.Ticket));
+        errand.Ticket.GiveBack(errand.Route);
     }
 
     private sealed record Route(IChannel Channel, SemaphoreSlim Sending, Lanes<Errand> Lanes);
 
     private sealed record Errand(Route Route, Ticket Ticket, bool IsRevival = false);
 
-    /// <summary>A page on its way to several channels.</summary>
-    private sealed class Ticket(Page page, int channels)
+    /// <summary>A page on its way to several channels: those that have yet to take it, those that are at it, and those that are done.</summary>
+    private sealed class Ticket(Page page, Route[] channels)
     {
-        private int left = channels;
+        private readonly Lock gate = new();
+        private readonly List<Route> untaken = [.. channels];
+        private int left = channels.Length;
 
         public Page Page => page;
 
-        /// <summary>A channel had no room, or failed in a way it should not: the page must be offered again.</summary>
-        public volatile bool MustReturn;
+        public bool IsForNobody => channels.Length == 0;
+
+        /// <summary>Why it is not to be told any more; null while it is.</summary>
+        public volatile string? Withdrawn;
+
+        public IReadOnlyList<Route> Untaken()
+        {
+            lock (gate) return [.. untaken];
+        }
+
+        public void Take(Route route)
+        {
+            lock (gate) untaken.Remove(route);
+        }
+
+        /// <summary>The channel had no room, or failed in a way it should not: the page must be offered again.</summary>
+        public void GiveBack(Route route)
+        {
+            lock (gate) untaken.Add(route);
+        }
 
         /// <summary>True for the last channel.</summary>
-        public bool Done() => Interlocked.Decrement(ref left) == 0;
+        public bool Done(Route route)
+        {
+            lock (gate)
+            {
+                untaken.Remove(route);
+                return --left == 0;
+            }
+        }
     }
 
     [LoggerMessage(1, LogLevel.Information, "Told {Status} {Alert} to {Channel}, attempt {Attempt}, {LatencyMs:0.0} ms after its cause")]
@@ -232,6 +319,9 @@ internal sealed partial class PageDispatcher : IAsyncDisposable
     [LoggerMessage(7, LogLevel.Error, "{Channel} has no room for {Alert}; it will be offered again")]
     private partial void LogFull(string channel, string alert);
 
-    [LoggerMessage(8, LogLevel.Error, "{Channel} failed on {Alert} in a way it must not; it will be offered again")]
+    [LoggerMessage(8, LogLevel.Error, "{Channel} failed on {Alert} in a way it must not; it is tried again")]
     private partial void LogFailed(Exception e, string channel, string alert);
+
+    [LoggerMessage(10, LogLevel.Critical, "DROPPED {Status} {Alert} (key {Key}): {Reason}. Channels that were not told of it keep it as a dead letter")]
+    private partial void LogWithdrawn(string status, string alert, string key, string reason);
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Vigil.Alerting.Grains;
+using Vigil.Alerting.Notify;
 using Vigil.Alerting.Policies;
 using Vigil.Alerting.Storage;
 using Vigil.Alerting.Tests.Notify;
@@ -87,6 +88,33 @@ public sealed class PolicyGrainTests : IDisposable
         await using var restarted = await StartAsync(second);
 
         Assert.Equal(key, (await second.NextAttempt()).IdempotencyKey);
+    }
+
+    [Fact]
+    public async Task Outbox_AlertThatFlapsWhileAChannelIsAway_IsBoundedAndTheNewestFiringIsTold()
+    {
+        var release = new TaskCompletionSource();
+        channel.Hold = release.Task;
+        await using var host = await StartAsync(channel);
+        for (var i = 0; i < 40; i++)
+        {
+            await host.Observe(Key, clock.GetUtcNow(), "a");
+            clock.Advance(TimeSpan.FromMilliseconds(1));
+            await host.Observe(Key, clock.GetUtcNow());
+            clock.Advance(TimeSpan.FromMilliseconds(1));
+        }
+        await host.Observe(Key, clock.GetUtcNow(), "a");
+        var newest = clock.GetUtcNow();
+        release.SetResult();
+
+        var told = 1;
+        while ((await channel.NextAttempt()).StartsAt != newest) told++;
+
+        // The one that was being sent, and what the policy kept.
+        Assert.InRange(told, 2, 1 + Outbox.MaxPerAlert);
+        var dead = await Log(host).ListAsync(1_000, null, true, default);
+        Assert.Equal(81 - told, dead.Count);
+        Assert.All(dead, d => Assert.Contains("kept no longer", d.Detail, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -109,6 +109,99 @@ public sealed class PageDispatcherTests
     }
 
     [Fact]
+    public async Task Offer_ResolvedAfterFiringFoundNoRoomOnOneChannel_DoesNotOvertakeItThere()
+    {
+        options.MaxWaiting = 2;
+        var (full, slow) = (new ScriptedChannel("full", "P1", "P2"), new ScriptedChannel("slow", "P1"));
+        var (releaseFull, releaseSlow) = (new TaskCompletionSource(), new TaskCompletionSource());
+        (full.Hold, slow.Hold) = (releaseFull.Task, releaseSlow.Task);
+        await using var dispatcher = Dispatcher(full, slow);
+        dispatcher.Offer(Pages.Page("1", severity: "P2"));
+        dispatcher.Offer(Pages.Page("2", severity: "P2"));
+        await full.NextAttempt();
+        await full.NextAttempt();
+
+        // Under way on one channel, without room on the other.
+        var (firing, resolved) = (Pages.Page("x", firing: true), Pages.Page("x", firing: false));
+        dispatcher.Offer(firing);
+        await slow.NextAttempt();
+        releaseFull.SetResult();
+        await Waiting.Until(() => Task.FromResult(dispatcher.WaitingFor("full") == 0), "there is room again");
+        Assert.False(full.HasMore);
+        Assert.False(dispatcher.IsUnderWay(firing.IdempotencyKey));
+        dispatcher.Offer(firing, resolved);
+
+        Assert.True((await full.NextAttempt()).Firing);
+        Assert.False((await full.NextAttempt()).Firing);
+        releaseSlow.SetResult();
+        Assert.False((await slow.NextAttempt()).Firing);
+        Assert.False(slow.HasMore);
+    }
+
+    [Fact]
+    public async Task Offer_ResolvedWhileFiringStillFindsNoRoom_WaitsWithIt()
+    {
+        options.MaxWaiting = 1;
+        var channel = new ScriptedChannel("c");
+        var release = new TaskCompletionSource();
+        channel.Hold = release.Task;
+        await using var dispatcher = Dispatcher(channel);
+        dispatcher.Offer(Pages.Page("1"));
+        await channel.NextAttempt();
+        var (firing, resolved) = (Pages.Page("x", firing: true), Pages.Page("x", firing: false));
+
+        dispatcher.Offer(firing, resolved);
+        release.SetResult();
+        await Waiting.Until(() => Task.FromResult(dispatcher.WaitingFor("c") == 0), "there is room again");
+        // Room for one: it is the first's.
+        channel.Hold = new TaskCompletionSource().Task;
+        dispatcher.Offer(firing, resolved);
+
+        Assert.True((await channel.NextAttempt()).Firing);
+        Assert.False(dispatcher.IsUnderWay(resolved.IdempotencyKey));
+    }
+
+    [Fact]
+    public async Task Offer_ChannelThatThrows_IsTriedAgainBeforeTheAlertsNextPage()
+    {
+        var channel = new ScriptedChannel("c") { Throws = true };
+        await using var dispatcher = Dispatcher(channel);
+
+        dispatcher.Offer(Pages.Page("x", firing: true), Pages.Page("x", firing: false));
+        Assert.True((await channel.NextAttempt()).Firing);
+        await DelayArmed();
+        channel.Throws = false;
+        clock.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.True((await channel.NextAttempt()).Firing);
+        Assert.False((await channel.NextAttempt()).Firing);
+    }
+
+    [Fact]
+    public async Task Withdraw_PagesThatWait_AreNotToldAndAreDeadLetters()
+    {
+        options.MaxWaiting = 3;
+        var channel = new ScriptedChannel("c");
+        channel.Answers.Enqueue(SendResult.Retry("status_503", "answered 503"));
+        await using var dispatcher = Dispatcher(channel);
+        var (retried, queued) = (Pages.Page("x", firing: true), Pages.Page("x", firing: false));
+        var (newest, without) = (Pages.Page("x") with { IdempotencyKey = "newest" }, Pages.Page("x") with { IdempotencyKey = "without room" });
+        dispatcher.Offer(retried, queued, newest, without);
+        Assert.Same(retried, await channel.NextAttempt());
+        await DelayArmed();
+
+        foreach (var page in (Page[])[retried, queued, without]) dispatcher.Withdraw(page, "too many");
+        var dropped = new List<Delivery> { await reports.NextReport() };
+        clock.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Same(newest, await channel.NextAttempt());
+        dropped.AddRange([await reports.NextReport(), await reports.NextReport()]);
+        Assert.Equal([without, retried, queued], dropped.Select(d => d.Page));
+        Assert.Equal([0, 1, 0], dropped.Select(d => d.Attempts));
+        Assert.All(dropped, d => Assert.Equal((false, "too many"), (d.Delivered, d.Detail)));
+    }
+
+    [Fact]
     public async Task Offer_SamePageWhileUnderWay_IsSentOnce()
     {
         var channel = new ScriptedChannel("c");

@@ -15,6 +15,9 @@ internal sealed class ScriptedChannel(string name, params string[] severities) :
     /// <summary>Set to let attempts hang until it ends.</summary>
     public Task Hold { get; set; } = Task.CompletedTask;
 
+    /// <summary>Fails in a way that channels must not.</summary>
+    public bool Throws { get; set; }
+
     public string Name => name;
 
     public string Kind => "test";
@@ -26,6 +29,7 @@ internal sealed class ScriptedChannel(string name, params string[] severities) :
     public async Task<SendResult> SendAsync(Page page, CancellationToken ct)
     {
         await attempts.Writer.WriteAsync(page, ct);
+        if (Throws) throw new InvalidOperationException("a mistake");
         await Hold.WaitAsync(ct);
         return Answers.TryDequeue(out var answer) ? answer : SendResult.Ok;
     }
