@@ -56,6 +56,30 @@ internal sealed class FrameQueue(int maxSamplesPerFrame)
         return writing = index < sealedFrames.Count ? sealedFrames[(int)index] : null;
     }
 
+    /// <summary>An unacknowledged frame by its number; null where it is none.</summary>
+    public Frame? Find(ulong sequence)
+    {
+        if (sequence <= AcknowledgedSequence || sequence > LastSequence) return null;
+        return sealedFrames[head + (int)(sequence - AcknowledgedSequence) - 1];
+    }
+
+    /// <summary>Adds the samples that a frame has of some series as a new one, ready to be sent; returns its number.</summary>
+    public ulong Again(Frame frame, IReadOnlySet<uint> series)
+    {
+        var copy = Take(frame.BaseTimeUnixMs);
+        for (var i = 0; i < frame.SeriesIds.Count; i++)
+        {
+            if (!series.Contains(frame.SeriesIds[i])) continue;
+            copy.SeriesIds.Add(frame.SeriesIds[i]);
+            copy.TimeOffsetsMs.Add(frame.TimeOffsetsMs[i]);
+            copy.Values.Add(frame.Values[i]);
+        }
+        Samples += copy.Values.Count;
+        copy.Sequence = ++LastSequence;
+        sealedFrames.Add(copy);
+        return copy.Sequence;
+    }
+
     public void Written(Frame frame)
     {
         if (writing != frame) return;

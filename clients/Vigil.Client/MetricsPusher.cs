@@ -6,7 +6,8 @@ namespace Vigil.Client;
 
 /// <summary>
 /// Streams samples to Vigil, each counted exactly once: what is recorded is kept until the server says that it is durable, and
-/// sent again, under its first number, after a lost connection. All members are thread-safe.
+/// sent again, under its first number, after a lost connection. Series that the server has forgotten, because nothing came for as long as it
+/// keeps samples, are declared anew. All members are thread-safe.
 /// </summary>
 /// <remarks>
 /// Recording costs no allocation per sample: samples go straight into the columns of the frame that is sent, and frames are used again once
@@ -20,16 +21,20 @@ public sealed class MetricsPusher : IAsyncDisposable
     /// <summary>How long <see cref="DisposeAsync"/> waits for the server to agree that the stream is over.</summary>
     private static readonly TimeSpan Farewell = TimeSpan.FromSeconds(2);
 
+    /// <summary>Series in one message.</summary>
+    private const int MaxDeclarations = 1_000;
+
     private readonly CancellationTokenSource stopping = new();
     private readonly Lock gate = new();
     private readonly SeriesTable series = new();
     private readonly FrameQueue frames;
+    private readonly ForgottenSeries forgotten;
     private readonly Task running;
     private TaskCompletionSource changed = NewSignal();
     private Exception? fault;
     private bool closing;
     private volatile bool connected;
-    private long recorded, accepted, refused, duplicate, reconnects;
+    private long recorded, accepted, refused, duplicate, reconnects, resent;
 
     internal MetricsPusher(MetricsIngest.MetricsIngestClient client, MetricsPusherOptions options, TimeProvider time)
     {
@@ -39,6 +44,7 @@ public sealed class MetricsPusher : IAsyncDisposable
         this.options = options;
         this.time = time;
         frames = new FrameQueue(options.MaxSamplesPerFrame);
+        forgotten = new ForgottenSeries(frames);
         StreamId = Guid.NewGuid().ToString("N");
         running = Task.Run(RunAsync);
     }
@@ -51,7 +57,7 @@ public sealed class MetricsPusher : IAsyncDisposable
     {
         get
         {
-            lock (gate) return new PusherStatistics(recorded, accepted, refused, duplicate, frames.Samples, reconnects);
+            lock (gate) return new PusherStatistics(recorded, accepted, refused, duplicate, frames.Samples, reconnects, resent);
         }
     }
 
@@ -105,7 +111,7 @@ public sealed class MetricsPusher : IAsyncDisposable
     public async Task FlushDurableAsync(CancellationToken cancellationToken = default)
     {
         var last = Seal();
-        await WhenAsync(() => frames.AcknowledgedSequence >= last, cancellationToken).ConfigureAwait(false);
+        await WhenAsync(() => frames.AcknowledgedSequence >= last && !forgotten.IsUnderWay(last), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -264,8 +270,10 @@ public sealed class MetricsPusher : IAsyncDisposable
                 case PushResponse.MessageOneofCase.Ack:
                     lock (gate)
                     {
+                        var again = forgotten.Acknowledge(response.Ack.Sequence);
+                        resent += again;
                         accepted += response.Ack.Accepted;
-                        refused += response.Ack.Refused;
+                        refused += response.Ack.Refused - again;
                         duplicate += response.Ack.Duplicate;
                         frames.Acknowledge(response.Ack.Sequence);
                         Signal();
@@ -273,6 +281,10 @@ public sealed class MetricsPusher : IAsyncDisposable
                     break;
                 case PushResponse.MessageOneofCase.Refusal:
                     var r = response.Refusal;
+                    lock (gate)
+                    {
+                        if (forgotten.TryTake(r, series.Count)) break;
+                    }
                     options.OnRefused?.Invoke(new RefusedSamples(
                         r.Series.Length > 0 ? r.Series : $"series {r.SeriesId}", r.Reason.ToString(), r.Detail, r.Samples));
                     break;
@@ -287,6 +299,7 @@ public sealed class MetricsPusher : IAsyncDisposable
         await requests.WriteAsync(new PushRequest { Open = open }, cancellationToken).ConfigureAwait(false);
         var declared = 0;
         ulong sent = 0;
+        lock (gate) forgotten.Reconnected();
         var request = new PushRequest();
         while (true)
         {
@@ -296,14 +309,24 @@ public sealed class MetricsPusher : IAsyncDisposable
             lock (gate)
             {
                 next = changed.Task;
-                if (series.Count > declared) declare = series.From(declared, 1000);
-                else frame = frames.After(sent);
+                if (series.Count > declared)
+                {
+                    declare = series.From(declared, MaxDeclarations);
+                    declared += declare.Series.Count;
+                }
+                else if (forgotten.TakeUndeclared(MaxDeclarations) is { Count: > 0 } again)
+                {
+                    declare = series.Of(again);
+                }
+                else
+                {
+                    frame = frames.After(sent);
+                }
             }
             if (declare is not null)
             {
                 request.Declare = declare;
                 await requests.WriteAsync(request, cancellationToken).ConfigureAwait(false);
-                declared += declare.Series.Count;
             }
             else if (frame is not null)
             {

@@ -56,4 +56,8 @@ public readonly record struct SeriesHandle(uint Id, string Name);
 /// <param name="Duplicate">Samples the server knew from an earlier sending.</param>
 /// <param name="Unacknowledged">Samples kept until the server answers.</param>
 /// <param name="Reconnects">Connections lost and tried again.</param>
-public sealed record PusherStatistics(long Recorded, long Accepted, long Refused, long Duplicate, long Unacknowledged, long Reconnects);
+/// <param name="Resent">
+/// Samples sent once more because the server had forgotten their series, which were declared anew. Not among the refused, unless they were
+/// in the end.
+/// </param>
+public sealed record PusherStatistics(long Recorded, long Accepted, long Refused, long Duplicate, long Unacknowledged, long Reconnects, long Resent = 0);

@@ -31,4 +31,12 @@ internal sealed class SeriesTable
         for (var i = start; i < declarations.Count && i < start + most; i++) declare.Series.Add(declarations[i]);
         return declare;
     }
+
+    /// <summary>The declarations with these numbers.</summary>
+    public Declare Of(IReadOnlyList<uint> numbers)
+    {
+        var declare = new Declare();
+        foreach (var number in numbers) declare.Series.Add(declarations[(int)number - 1]);
+        return declare;
+    }
 }

@@ -73,6 +73,15 @@ internal sealed class FakeIngest
 
     public ConcurrentQueue<ulong> Received { get; } = [];
 
+    /// <summary>Numbers to forget before the frame is taken, by its sequence.</summary>
+    public Func<ulong, IReadOnlyCollection<uint>> Forgets { get; set; } = _ => [];
+
+    /// <summary>Refusals of a frame that name their series; the rest are summed up.</summary>
+    public int MaxListed { get; set; } = int.MaxValue;
+
+    /// <summary>Numbers in the order in which they were declared.</summary>
+    public ConcurrentQueue<uint> Declared { get; } = [];
+
     public int Connections;
 }
 
@@ -95,7 +104,11 @@ internal sealed class FakeIngestService(FakeIngest fake) : MetricsIngest.Metrics
                     await responses.WriteAsync(new PushResponse { Opened = new Opened { MaxSeries = 1000, MaxSamplesPerFrame = 65536, MaxFramesInFlight = 16 } });
                     break;
                 case PushRequest.MessageOneofCase.Declare:
-                    foreach (var s in request.Declare.Series) series.Add(s.Id, s.Name);
+                    foreach (var s in request.Declare.Series)
+                    {
+                        series[s.Id] = s.Name;
+                        fake.Declared.Enqueue(s.Id);
+                    }
                     break;
                 case PushRequest.MessageOneofCase.Frame:
                     if (!await TakeAsync(connection, stream, series, request.Frame, responses, ending.Token)) return;
@@ -110,13 +123,20 @@ internal sealed class FakeIngestService(FakeIngest fake) : MetricsIngest.Metrics
     private async Task<bool> TakeAsync(int connection, string stream, Dictionary<uint, string> series, Frame frame, IServerStreamWriter<PushResponse> responses, CancellationToken cancellationToken)
     {
         fake.Received.Enqueue(frame.Sequence);
-        var samples = frame.SeriesIds.Select((id, i) => (series[id], frame.BaseTimeUnixMs + frame.TimeOffsetsMs[i], frame.Values[i])).ToArray();
+        foreach (var id in fake.Forgets(frame.Sequence)) series.Remove(id);
+        var samples = frame.SeriesIds.Select((id, i) => (Id: id, i)).Where(s => series.ContainsKey(s.Id))
+            .Select(s => (series[s.Id], frame.BaseTimeUnixMs + frame.TimeOffsetsMs[s.i], frame.Values[s.i])).ToArray();
+        var undeclared = frame.SeriesIds.Where(id => !series.ContainsKey(id)).GroupBy(id => id).ToArray();
         var stored = fake.Stored.GetOrAdd((stream, frame.Sequence), samples);
         Assert.Equal(stored, samples);
         var answer = fake.Behaviour(connection, frame.Sequence);
         if (answer == Answer.BreakBeforeAck) throw new RpcException(new Status(StatusCode.Unavailable, "going away"));
         if (answer == Answer.AckAfterSignal) await fake.Signal.Task.WaitAsync(cancellationToken);
-        var ack = new Ack { Sequence = frame.Sequence, Accepted = (uint)samples.Length };
+        foreach (var s in undeclared.Take(fake.MaxListed))
+            await RefuseAsync(new Refusal { SeriesId = s.Key, Samples = (uint)s.Count() });
+        if (undeclared.Skip(fake.MaxListed).ToArray() is { Length: > 0 } rest)
+            await RefuseAsync(new Refusal { Unlisted = (uint)rest.Length, Samples = (uint)rest.Sum(s => s.Count()) });
+        var ack = new Ack { Sequence = frame.Sequence, Accepted = (uint)samples.Length, Refused = (uint)(frame.SeriesIds.Count - samples.Length) };
         if (answer == Answer.Refuse)
         {
             await responses.WriteAsync(new PushResponse { Refusal = new Refusal { Sequence = frame.Sequence, SeriesId = 1, Series = "x", Reason = RefusalReason.TooOld, Detail = "x: older than 1 h", Samples = 1 } }, cancellationToken);
@@ -124,5 +144,11 @@ internal sealed class FakeIngestService(FakeIngest fake) : MetricsIngest.Metrics
         }
         await responses.WriteAsync(new PushResponse { Ack = ack }, cancellationToken);
         return true;
+
+        Task RefuseAsync(Refusal refusal)
+        {
+            (refusal.Sequence, refusal.Reason, refusal.Detail) = (frame.Sequence, RefusalReason.UndeclaredSeries, "not declared on this stream");
+            return responses.WriteAsync(new PushResponse { Refusal = refusal }, cancellationToken);
+        }
     }
 }

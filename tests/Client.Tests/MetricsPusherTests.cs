@@ -157,6 +157,71 @@ public sealed class MetricsPusherTests
         Assert.Equal((1, 1), (pusher.Statistics.Accepted, pusher.Statistics.Refused));
     }
 
+    [Theory]
+    [InlineData(int.MaxValue, true)]
+    [InlineData(1, false)]
+    public async Task Refusal_OfSeriesTheServerForgot_DeclaresThemAnewAndSendsTheirSamplesAgain(int maxListed, bool allNamed)
+    {
+        var refusals = new List<RefusedSamples>();
+        var fake = new FakeIngest { Forgets = sequence => sequence == 2 ? [1, 3] : [], MaxListed = maxListed };
+        await using var server = await FakeIngestServer.StartAsync(fake);
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { OnRefused = refusals.Add });
+        var series = new[] { pusher.Declare("a"), pusher.Declare("b"), pusher.Declare("c") };
+        foreach (var s in series) pusher.Record(s, 1, DateTimeOffset.FromUnixTimeMilliseconds(1000));
+        await pusher.FlushDurableAsync().DefaultTimeout();
+        foreach (var s in series) pusher.Record(s, 2, DateTimeOffset.FromUnixTimeMilliseconds(2000));
+
+        // All of it is durable: also what has to be sent again for that.
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        Assert.Equal([("b", 2000, 2)], fake.Stored[(pusher.StreamId, 2)]);
+        // Where not all are named, those that may be meant are sent again too: the server knows them by their moment.
+        Assert.Equal(allNamed ? [("a", 2000L, 2.0), ("c", 2000, 2)] : [("a", 2000, 2), ("b", 2000, 2), ("c", 2000, 2)], fake.Stored[(pusher.StreamId, 3)]);
+        Assert.Equal(allNamed ? [1, 2, 3, 1, 3] : [1, 2, 3, 1, 2, 3], fake.Declared.Select(n => (int)n));
+        Assert.Empty(refusals);
+        Assert.Equal((2L, 0L, 0L), (pusher.Statistics.Resent, pusher.Statistics.Refused, pusher.Statistics.Unacknowledged));
+    }
+
+    [Fact]
+    public async Task Refusal_OfSeriesTheServerGoesOnForgetting_IsFinalAfterThreeMoreTimes()
+    {
+        var refusals = new List<RefusedSamples>();
+        var fake = new FakeIngest { Forgets = _ => [1] };
+        await using var server = await FakeIngestServer.StartAsync(fake);
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick with { OnRefused = refusals.Add });
+        pusher.Record(pusher.Declare("a"), 1);
+
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        Assert.Equal([1ul, 2, 3, 4], fake.Received.ToArray());
+        Assert.Equal(("series 1", "UndeclaredSeries", 1L), (Assert.Single(refusals).Series, refusals[0].Reason, refusals[0].Samples));
+        Assert.Equal((3L, 1L, 0L), (pusher.Statistics.Resent, pusher.Statistics.Refused, pusher.Statistics.Unacknowledged));
+    }
+
+    [Fact]
+    public async Task Connection_BrokenAfterSeriesWereForgotten_LosesNothing()
+    {
+        var fake = new FakeIngest
+        {
+            Forgets = sequence => sequence == 2 ? [1] : [],
+            Behaviour = (connection, sequence) => connection == 1 && sequence == 3 ? Answer.BreakBeforeAck : Answer.Ack,
+        };
+        await using var server = await FakeIngestServer.StartAsync(fake);
+        using var client = Client(server.Address);
+        await using var pusher = client.OpenPusher(Quick);
+        var series = pusher.Declare("a");
+        for (var i = 1; i <= 2; i++)
+        {
+            pusher.Record(series, i, DateTimeOffset.FromUnixTimeMilliseconds(i * 1000));
+            await pusher.FlushDurableAsync().DefaultTimeout();
+        }
+
+        Assert.Equal([("a", 2000, 2)], fake.Stored[(pusher.StreamId, 3)]);
+        Assert.Equal((1L, 1L, 0L), (pusher.Statistics.Resent, pusher.Statistics.Reconnects, pusher.Statistics.Refused));
+    }
+
     [Fact]
     public async Task Dispose_AfterAFlush_SendsTheRestAndEndsTheStreamCleanly()
     {
