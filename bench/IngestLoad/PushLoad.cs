@@ -6,14 +6,15 @@ using Vigil.Metrics.V1;
 namespace Vigil.IngestLoad;
 
 /// <summary>What a run came to.</summary>
-/// <param name="BytesPerSample">Allocated in the whole process, caller included, per sample.</param>
-internal sealed record PushResult(double SamplesPerSecond, double AckP50Ms, double AckP99Ms, double BytesPerSample);
+/// <param name="BytesPerSample">Allocated by the service.</param>
+/// <param name="CpuSecondsPerMillion">Processor time of the service per million samples.</param>
+internal sealed record PushResult(double SamplesPerSecond, double AckP50Ms, double AckP99Ms, double BytesPerSample, double CpuSecondsPerMillion);
 
 /// <summary>Push streams that each keep as many frames under way as the server allows.</summary>
 internal static class PushLoad
 {
-    /// <summary>Sent before anything is measured: after them the buffers of new series have the size that they keep.</summary>
-    private const int FillFrames = 200;
+    /// <summary>Sent before anything is measured: after them the series have as many samples as they may, and the journal was trimmed.</summary>
+    private const int FillFrames = 1_500;
 
     private static int runs;
 
@@ -24,15 +25,15 @@ internal static class PushLoad
         var opened = new List<Stream>();
         for (var i = 0; i < streams; i++) opened.Add(await Stream.OpenAsync(channel, $"run{runs}-stream{i}", samplesPerFrame, ct));
         await Task.WhenAll(opened.Select(s => Task.Run(() => s.FillAsync(ct), ct)));
-        var before = GC.GetTotalAllocatedBytes(precise: true);
+        var before = await service.UsageAsync();
         var start = Stopwatch.GetTimestamp();
         await Task.WhenAll(opened.Select(s => Task.Run(() => s.RunAsync(start, time, ct), ct)));
         var elapsed = Stopwatch.GetElapsedTime(start);
-        var allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        var used = await service.UsageAsync() - before;
         var samples = opened.Sum(s => s.Accepted);
         var latencies = opened.SelectMany(s => s.Latencies).Order().ToArray();
         foreach (var stream in opened) stream.Dispose();
-        return new PushResult(samples / elapsed.TotalSeconds, Percentile(latencies, 0.5), Percentile(latencies, 0.99), (double)allocated / samples);
+        return new PushResult(samples / elapsed.TotalSeconds, Percentile(latencies, 0.5), Percentile(latencies, 0.99), (double)used.AllocatedBytes / samples, used.Cpu.TotalSeconds / samples * 1e6);
     }
 
     public static double Percentile(double[] sorted, double share) => sorted.Length == 0 ? double.NaN : sorted[(int)Math.Min(sorted.Length - 1, share * sorted.Length)];

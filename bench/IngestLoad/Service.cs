@@ -1,60 +1,60 @@
-using System.Security.Cryptography;
-using System.Text;
+using System.Diagnostics;
+using System.Globalization;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Logging;
-using Vigil.Metrics;
-using Vigil.ServiceDefaults;
 
 namespace Vigil.IngestLoad;
 
-/// <summary>The Metrics service in this process, on free ports, with its data in a folder of its own.</summary>
+/// <summary>What a process has used since it started.</summary>
+/// <param name="AllocatedBytes">On the managed heap, by all threads.</param>
+/// <param name="Cpu">Processor time, user and system.</param>
+internal readonly record struct Usage(long AllocatedBytes, TimeSpan Cpu)
+{
+    public static Usage operator -(Usage later, Usage earlier) => new(later.AllocatedBytes - earlier.AllocatedBytes, later.Cpu - earlier.Cpu);
+}
+
+/// <summary>The Metrics service in a process of its own, so that what it uses can be told from what its callers use.</summary>
 internal sealed class Service : IAsyncDisposable
 {
-    private const string Token = "load";
+    private readonly Process process;
+    private readonly string address;
 
-    private readonly WebApplication app;
-    private readonly string folder;
-
-    private Service(WebApplication app, string folder)
+    private Service(Process process, string address)
     {
-        this.app = app;
-        this.folder = folder;
+        this.process = process;
+        this.address = address;
     }
 
-    public static Metadata Auth => new() { { "authorization", $"Bearer {Token}" } };
+    public static Metadata Auth => new() { { "authorization", $"Bearer {ServiceHost.Token}" } };
 
-    public GrpcChannel Connect() => GrpcChannel.ForAddress(app.GrpcAddress());
+    public GrpcChannel Connect() => GrpcChannel.ForAddress(address);
 
-    public static async Task<Service> StartAsync(string? postgres)
+    /// <param name="settings">What <see cref="ServiceHost"/> takes.</param>
+    public static async Task<Service> StartAsync(params IEnumerable<string> settings)
     {
-        var folder = Directory.CreateTempSubdirectory("vigil-ingest-load-").FullName;
-        var builder = WebApplication.CreateBuilder();
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
-        {
-            ["Listen:GrpcPort"] = "0",
-            ["Listen:HttpPort"] = "0",
-            ["Storage:Directory"] = folder,
-            ["Auth:TokenHashes:admin:0"] = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Token))),
-            ["Telemetry:SelfMetricsInterval"] = "00:00:00",
-            ["ConnectionStrings:postgres"] = postgres,
-            ["Logging:LogLevel:Default"] = "Warning",
-        });
-        builder.AddServiceDefaults(new ServiceIdentity("metrics", 0, 0));
-        builder.AddMetrics();
-        var app = builder.Build();
-        app.MapServiceDefaults();
-        app.MapMetrics();
-        await app.StartAsync();
-        return new Service(app, folder);
+        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        // Run as "dotnet the.dll", the program is the first argument.
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
+        start.ArgumentList.Add(ServiceHost.Command);
+        foreach (var setting in settings) start.ArgumentList.Add(setting);
+        var process = Process.Start(start) ?? throw new InvalidOperationException("the service's process did not start");
+        var address = await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the service did not start");
+        return new Service(process, address);
+    }
+
+    /// <summary>What the service has used so far.</summary>
+    public async Task<Usage> UsageAsync()
+    {
+        await process.StandardInput.WriteLineAsync();
+        var answer = (await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the service ended")).Split(' ');
+        return new Usage(long.Parse(answer[0], CultureInfo.InvariantCulture), TimeSpan.FromTicks(long.Parse(answer[1], CultureInfo.InvariantCulture)));
     }
 
     public async ValueTask DisposeAsync()
     {
-        await app.StopAsync();
-        await app.DisposeAsync();
-        Directory.Delete(folder, recursive: true);
+        // The end of its input tells the service to stop.
+        process.StandardInput.Close();
+        await process.WaitForExitAsync();
+        process.Dispose();
     }
 }

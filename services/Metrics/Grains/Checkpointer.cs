@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Data.Common;
 using System.Diagnostics;
 using Vigil.Metrics.Series;
@@ -19,6 +20,7 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
     private const long HourMs = 3_600_000;
 
     private Task<bool>? running;
+    private CheckpointStep? step;
     private long retainedAt = long.MinValue;
 
     /// <summary>Bytes of journal since the last checkpoint.</summary>
@@ -72,37 +74,45 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         var bytes = JournalBytes;
         var idle = now - (long)options.StreamMemory.TotalMilliseconds;
         var streams = state.Streams.Where(s => s.Value.SeenAt >= idle).ToArray();
-        var unsaved = state.Table.All.Where(e => e.Samples.Unsaved).ToArray();
-        if (unsaved.Length == 0 && bytes == 0) return;
-        foreach (var step in unsaved.Chunk(SeriesPerStep)) await SaveAsync(step);
+        var unsaved = ArrayPool<SeriesEntry>.Shared.Rent(state.Table.Count);
+        var count = 0;
+        try
+        {
+            foreach (var entry in state.Table.All)
+            {
+                if (entry.Samples.Unsaved) unsaved[count++] = entry;
+            }
+            if (count == 0 && bytes == 0) return;
+            for (var start = 0; start < count; start += SeriesPerStep) await SaveAsync(new ArraySegment<SeriesEntry>(unsaved, start, Math.Min(SeriesPerStep, count - start)));
+        }
+        finally
+        {
+            ArrayPool<SeriesEntry>.Shared.Return(unsaved, clearArray: true);
+        }
         await store.FinishCheckpointAsync(grain, through, state.Table.NextId, streams, CancellationToken.None);
         JournalBytes -= bytes;
-        MetricsLog.CheckpointWritten(log, grain, unsaved.Length, through);
+        MetricsLog.CheckpointWritten(log, grain, count, through);
         var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
+        state.Table.Blocks.Trim();
         foreach (var entry in state.Table.All) entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
     }
 
-    private async Task SaveAsync(SeriesEntry[] entries)
+    private async Task SaveAsync(ArraySegment<SeriesEntry> entries)
     {
-        var saved = new SavedSeries[entries.Length];
-        var marks = new int[entries.Length];
-        for (var i = 0; i < entries.Length; i++)
-        {
-            var (entry, samples) = (entries[i], entries[i].Samples);
-            var declaration = entry.DeclarationSaved
-                ? null
-                : JournalCodec.WriteSeries([new DeclaredSeries(entry.Id, entry.Labels, entry.Kind, entry.Unit, entry.Help)]);
-            saved[i] = new SavedSeries(entry.Id, declaration, samples.UnsavedBlocks.ToArray(), samples.EncodeHead(), samples.SealedThrough);
-            marks[i] = samples.MarkSaved();
-        }
+        step ??= new CheckpointStep();
+        step.Fill(entries);
         try
         {
-            await store.SaveSeriesAsync(grain, saved, CancellationToken.None);
+            await store.SaveSeriesAsync(grain, step.Saved, CancellationToken.None);
         }
         catch
         {
-            for (var i = 0; i < entries.Length; i++) entries[i].Samples.RestoreUnsaved(marks[i]);
+            for (var i = 0; i < entries.Count; i++) entries[i].Samples.RestoreUnsaved(step.Marks[i]);
             throw;
+        }
+        finally
+        {
+            step.Clear(state.Table.Blocks);
         }
         foreach (var entry in entries) entry.DeclarationSaved = true;
     }

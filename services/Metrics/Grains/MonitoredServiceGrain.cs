@@ -1,4 +1,4 @@
-using System.Buffers;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Options;
 using Orleans;
 using Orleans.Concurrency;
@@ -21,9 +21,13 @@ internal sealed class MonitoredServiceGrain(
     MetricsStore store, Journal journal, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
     : Grain, IMonitoredServiceGrain
 {
+    /// <summary>Rows kept for use again: as many as one commit takes from a busy grain.</summary>
+    private const int MaxSpareRows = 64;
+
     private readonly MetricsOptions options = settings.Value;
     private readonly JournalLine line = new();
-    private readonly Queue<Work> underWay = new();
+    private readonly Queue<RowUnderWay> underWay = new();
+    private readonly Stack<RowUnderWay> spare = new();
     private readonly Dictionary<string, ulong> enqueued = new(StringComparer.Ordinal);
     private readonly Dictionary<LabelSet, int> declaring = [];
     private readonly Subscriptions subscriptions = new(settings.Value.MaxSubscribersPerShard);
@@ -82,7 +86,7 @@ internal sealed class MonitoredServiceGrain(
             else if (declaring.TryGetValue(spec.Labels, out ids[i]))
             {
                 // Another call, or an earlier entry of this one, is about to make it durable.
-                if (underWay.Count > 0) others = underWay.Last().Applied.Task;
+                if (underWay.Count > 0) others = underWay.Last().WhenApplied;
             }
             else if (state.Table.Count + declaring.Count < options.MaxSeriesPerShard)
             {
@@ -96,7 +100,7 @@ internal sealed class MonitoredServiceGrain(
                 refused = true;
             }
         }
-        if (added is not null) await StoreAsync(new Work(JournalKind.Declarations, "", 0, 0, JournalCodec.WriteSeries(added)));
+        if (added is not null) await StoreAsync(new RowUnderWay(key) { Row = { Kind = JournalKind.Declarations, Data = JournalCodec.WriteSeries(added) } });
         if (others is not null) await others;
         return new DeclareReply
         {
@@ -115,15 +119,15 @@ internal sealed class MonitoredServiceGrain(
             if (batch.Previous > last) return new AppendReply { Status = AppendStatus.PredecessorMissing };
             if (!known && enqueued.Count >= options.MaxStreamsRemembered && !ForgetIdleStreams()) return new AppendReply { Status = AppendStatus.TooManyStreams };
         }
-        var tally = new AppendTally();
-        var data = Encode(batch, tally);
+        var work = spare.TryPop(out var used) ? used : new RowUnderWay(key);
+        Encode(batch, work);
         if (batch.StreamId.Length > 0) enqueued[batch.StreamId] = batch.Sequence;
-        if (data.Length > JournalCodec.HeaderBytes)
-        {
-            var kind = batch.Deltas ? JournalKind.Deltas : JournalKind.Samples;
-            await StoreAsync(new Work(kind, batch.StreamId, batch.Sequence, batch.ReceivedUnixUs, data) { Tally = tally });
-        }
-        return Reply(tally);
+        if (work.Row.Data.Length > JournalCodec.HeaderBytes) await StoreAsync(work);
+        var reply = Reply(work.Tally);
+        // After a failure it is left alone: the journal may still hold it.
+        work.Clear();
+        if (spare.Count < MaxSpareRows) spare.Push(work);
+        return reply;
     }
 
     public async Task<SelectReply> SelectAsync(SelectRequest request)
@@ -169,55 +173,53 @@ internal sealed class MonitoredServiceGrain(
         registered = registered || await GrainFactory.GetGrain<IServiceIndexGrain>(IServiceIndexGrain.Key).RegisterAsync(key);
 
     /// <summary>Checks what does not depend on the order of rows, and packs the rest.</summary>
-    private byte[] Encode(AppendBatch batch, AppendTally tally)
+    private void Encode(AppendBatch batch, RowUnderWay work)
     {
         var now = Now();
         var newest = now + (long)options.MaxAhead.TotalMilliseconds;
         var oldest = now - (long)options.Retention.TotalMilliseconds;
-        var buffer = ArrayPool<byte>.Shared.Rent(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
-        try
+        var buffer = work.Rent(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
+        var length = JournalCodec.WriteHeader(buffer);
+        var previousId = 0;
+        long previousTime = 0;
+        for (var i = 0; i < batch.Count; i++)
         {
-            var length = JournalCodec.WriteHeader(buffer);
-            var previousId = 0;
-            long previousTime = 0;
-            for (var i = 0; i < batch.Count; i++)
-            {
-                var (id, time) = (batch.Series[i], batch.Times[i]);
-                if (state.Table.Find(id) is null) tally.Refuse(id, RefusalCause.UndeclaredSeries);
-                else if (time > newest) tally.Refuse(id, RefusalCause.TooFarAhead);
-                else if (time < oldest) tally.Refuse(id, RefusalCause.TooOld);
-                else length = JournalCodec.WriteSample(buffer, length, id, time, batch.Values[i], ref previousId, ref previousTime);
-            }
-            return buffer.AsSpan(0, length).ToArray();
+            var (id, time) = (batch.Series[i], batch.Times[i]);
+            if (state.Table.Find(id) is null) work.Tally.Refuse(id, RefusalCause.UndeclaredSeries);
+            else if (time > newest) work.Tally.Refuse(id, RefusalCause.TooFarAhead);
+            else if (time < oldest) work.Tally.Refuse(id, RefusalCause.TooOld);
+            else length = JournalCodec.WriteSample(buffer, length, id, time, batch.Values[i], ref previousId, ref previousTime);
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
+        work.Row.Kind = batch.Deltas ? JournalKind.Deltas : JournalKind.Samples;
+        work.Row.Stream = batch.StreamId;
+        work.Row.Sequence = batch.Sequence;
+        work.Row.Data = buffer.AsMemory(0, length);
+        work.ReceivedUnixUs = batch.ReceivedUnixUs;
     }
 
-    private async Task StoreAsync(Work work)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask StoreAsync(RowUnderWay work)
     {
-        work.Row = nextRow++;
+        work.Row.No = nextRow++;
         underWay.Enqueue(work);
         try
         {
-            await journal.AppendAsync(line, new JournalRow(key, work.Row, work.Kind, work.Stream, work.Sequence, work.Data));
+            await journal.AppendAsync(line, work.Row);
         }
         catch (JournalException e)
         {
             Break(e);
             throw Unavailable();
         }
-        work.Durable = true;
+        work.IsDurable = true;
         ApplyDurable();
         // A row before this one may still be on its way to this grain's turn.
-        await work.Applied.Task;
+        if (!work.IsApplied) await work.WhenApplied;
     }
 
     private void ApplyDurable()
     {
-        while (!broken && underWay.TryPeek(out var work) && work.Durable)
+        while (!broken && underWay.TryPeek(out var work) && work.IsDurable)
         {
             underWay.Dequeue();
             try
@@ -226,21 +228,23 @@ internal sealed class MonitoredServiceGrain(
             }
             catch (InvalidDataException e)
             {
+                work.Fail(Unavailable());
                 Break(e);
                 return;
             }
-            checkpointer.Journaled(work.Data.Length);
-            work.Applied.SetResult();
+            checkpointer.Journaled(work.Row.Data.Length);
+            work.Applied();
         }
         if (checkpointer.IsDue) _ = checkpointer.RunAsync(Now());
     }
 
-    private void Apply(Work work)
+    private void Apply(RowUnderWay work)
     {
-        if (work.Kind == JournalKind.Declarations)
+        var row = work.Row;
+        if (row.Kind == JournalKind.Declarations)
         {
             var added = new List<SeriesEntry>();
-            state.ApplyDeclarations(work.Row, work.Data, added);
+            state.ApplyDeclarations(row.No, row.Data.Span, added);
             foreach (var entry in added)
             {
                 declaring.Remove(entry.Labels);
@@ -250,7 +254,7 @@ internal sealed class MonitoredServiceGrain(
             return;
         }
         touched.Clear();
-        state.ApplySamples(work.Row, work.Data, work.Kind == JournalKind.Deltas, work.Stream, work.Sequence, Now(), work.Tally!, touched);
+        state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, touched);
         foreach (var slot in touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
     }
 
@@ -259,8 +263,8 @@ internal sealed class MonitoredServiceGrain(
     {
         foreach (var work in underWay)
         {
-            if (work.Stream != batch.StreamId || work.Sequence < batch.Sequence) continue;
-            await work.Applied.Task;
+            if (work.Row.Stream != batch.StreamId || work.Row.Sequence < batch.Sequence) continue;
+            await work.WhenApplied;
             break;
         }
         instruments.Duplicates.Add(batch.Count);
@@ -335,7 +339,7 @@ internal sealed class MonitoredServiceGrain(
         broken = true;
         if (cause is JournalException { InnerException: StorageException { Brief: { } brief } }) why = $", since {brief},";
         MetricsLog.ServiceBroken(log, key, cause);
-        foreach (var work in underWay) work.Applied.TrySetException(Unavailable());
+        foreach (var work in underWay) work.Fail(Unavailable());
         underWay.Clear();
         DeactivateOnIdle();
     }
@@ -348,26 +352,4 @@ internal sealed class MonitoredServiceGrain(
     private ServiceUnavailableException Unavailable() => new($"service \"{GrainKeys.ServiceOf(key)}\" could not store its samples{why} and starts again: send again");
 
     private long Now() => clock.GetUtcNow().ToUnixTimeMilliseconds();
-
-    /// <summary>A row between being numbered and being applied.</summary>
-    private sealed class Work(JournalKind kind, string stream, ulong sequence, long receivedUnixUs, byte[] data)
-    {
-        public JournalKind Kind => kind;
-
-        public string Stream => stream;
-
-        public ulong Sequence => sequence;
-
-        public long ReceivedUnixUs => receivedUnixUs;
-
-        public byte[] Data => data;
-
-        public long Row { get; set; }
-
-        public AppendTally? Tally { get; init; }
-
-        public bool Durable { get; set; }
-
-        public TaskCompletionSource Applied { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
 }

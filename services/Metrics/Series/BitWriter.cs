@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 
 namespace Vigil.Metrics.Series;
 
@@ -7,30 +8,38 @@ internal ref struct BitWriter(int capacity)
 {
     private byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(capacity, 16));
     private int length;
-    private int freeBits;
+
+    // Bits that are not in the buffer yet, at the top.
+    private ulong pending;
+    private int pendingBits;
 
     public void Bit(bool one) => Bits(one ? 1UL : 0UL, 1);
 
     /// <summary>Writes the lowest <paramref name="count"/> bits (1 to 64) of <paramref name="value"/>.</summary>
     public void Bits(ulong value, int count)
     {
-        while (count > 0)
-        {
-            if (freeBits == 0)
-            {
-                if (length == buffer.Length) Grow();
-                buffer[length++] = 0;
-                freeBits = 8;
-            }
-            var take = Math.Min(count, freeBits);
-            var part = (byte)((value >> (count - take)) & ((1UL << take) - 1));
-            buffer[length - 1] |= (byte)(part << (freeBits - take));
-            freeBits -= take;
-            count -= take;
-        }
+        value <<= 64 - count;
+        pending |= value >> pendingBits;
+        pendingBits += count;
+        if (pendingBits < 64) return;
+        if (length + sizeof(ulong) > buffer.Length) Grow();
+        BinaryPrimitives.WriteUInt64BigEndian(buffer.AsSpan(length), pending);
+        length += sizeof(ulong);
+        pendingBits -= 64;
+        // Shifting by 64 would shift by 0.
+        pending = pendingBits == 0 ? 0 : value << (count - pendingBits);
     }
 
-    public readonly byte[] ToArray() => buffer.AsSpan(0, length).ToArray();
+    /// <summary>Ends the last byte with zeroes. Nothing can be written after that.</summary>
+    /// <returns>All that was written, until <see cref="Dispose"/>.</returns>
+    public ReadOnlySpan<byte> Finish()
+    {
+        var rest = (pendingBits + 7) / 8;
+        if (length + sizeof(ulong) > buffer.Length) Grow();
+        BinaryPrimitives.WriteUInt64BigEndian(buffer.AsSpan(length), pending);
+        length += rest;
+        return buffer.AsSpan(0, length);
+    }
 
     public readonly void Dispose() => ArrayPool<byte>.Shared.Return(buffer);
 

@@ -8,13 +8,16 @@ namespace Vigil.Metrics.Series;
 /// values cost two bits a sample.
 /// </summary>
 /// <param name="Data">The bits.</param>
-/// <param name="Count">Number of samples, at least one.</param>
+/// <param name="Count">Number of samples; none in <c>default</c>, and one at least in any other.</param>
 /// <param name="First">Time of the oldest sample, milliseconds since 1970.</param>
 /// <param name="Last">Time of the newest sample.</param>
-internal sealed record SampleBlock(byte[] Data, int Count, long First, long Last)
+internal readonly record struct SampleBlock(ReadOnlyMemory<byte> Data, int Count, long First, long Last)
 {
     /// <summary>Compresses samples whose times rise strictly.</summary>
-    public static SampleBlock Encode(ReadOnlySpan<long> times, ReadOnlySpan<double> values)
+    /// <param name="times">Milliseconds since 1970.</param>
+    /// <param name="values">One per time.</param>
+    /// <param name="pool">Where the block's memory is from.</param>
+    public static SampleBlock Encode(ReadOnlySpan<long> times, ReadOnlySpan<double> values, BlockPool pool)
     {
         ArgumentOutOfRangeException.ThrowIfZero(times.Length);
         ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, times.Length);
@@ -37,7 +40,10 @@ internal sealed record SampleBlock(byte[] Data, int Count, long First, long Last
                 WriteValue(ref bits, value ^ previousValue, ref leading, ref trailing);
                 previousValue = value;
             }
-            return new SampleBlock(bits.ToArray(), times.Length, times[0], times[^1]);
+            var written = bits.Finish();
+            var data = pool.Rent(written.Length);
+            written.CopyTo(data.Span);
+            return new SampleBlock(data, times.Length, times[0], times[^1]);
         }
         finally
         {
@@ -49,7 +55,7 @@ internal sealed record SampleBlock(byte[] Data, int Count, long First, long Last
     /// <exception cref="InvalidDataException">The data is cut short or was never such a block.</exception>
     public void Decode(Span<long> times, Span<double> values)
     {
-        var bits = new BitReader(Data);
+        var bits = new BitReader(Data.Span);
         var time = (long)bits.Bits(64);
         var value = bits.Bits(64);
         times[0] = time;

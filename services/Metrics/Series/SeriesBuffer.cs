@@ -32,14 +32,17 @@ internal sealed class SeriesBuffer
     public const int BlockSize = 120;
 
     private readonly List<SampleBlock> blocks = [];
+    private readonly BlockPool pool;
     private long[] headTimes;
     private double[] headValues;
     private int headCount;
     private int unsavedFrom;
 
     /// <summary>An empty series.</summary>
-    public SeriesBuffer()
+    /// <param name="pool">Where the memory of its blocks comes from and goes to; shared by the series of a grain.</param>
+    public SeriesBuffer(BlockPool pool)
     {
+        this.pool = pool;
         // Most series of a large service are slow: start small and grow to the full head.
         headTimes = new long[8];
         headValues = new double[8];
@@ -128,9 +131,9 @@ internal sealed class SeriesBuffer
         return false;
     }
 
-    /// <summary>The head as a block, for saving; null where it is empty.</summary>
-    public SampleBlock? EncodeHead() =>
-        headCount == 0 ? null : SampleBlock.Encode(headTimes.AsSpan(0, headCount), headValues.AsSpan(0, headCount));
+    /// <summary>The head as a block, for saving, without samples where it is empty. Its memory is the caller's to return to the pool.</summary>
+    public SampleBlock EncodeHead() =>
+        headCount == 0 ? default : SampleBlock.Encode(headTimes.AsSpan(0, headCount), headValues.AsSpan(0, headCount), pool);
 
     /// <summary>
     /// Takes the present state for saved: what <see cref="UnsavedBlocks"/> and <see cref="EncodeHead"/> gave is on its way to
@@ -154,7 +157,7 @@ internal sealed class SeriesBuffer
 
     /// <summary>
     /// Lets saved blocks go that end before <paramref name="cutoff"/>, or that lie beyond the newest <paramref name="maxSamples"/>.
-    /// Blocks that are not saved stay.
+    /// Blocks that are not saved stay. The memory of the others is used again: nobody may hold on to blocks across this.
     /// </summary>
     public void Evict(long cutoff, int maxSamples)
     {
@@ -163,6 +166,7 @@ internal sealed class SeriesBuffer
         {
             EvictedThrough = blocks[drop].Last;
             Count -= blocks[drop].Count;
+            pool.Return(blocks[drop].Data);
             drop++;
         }
         if (drop == 0) return;
@@ -172,10 +176,10 @@ internal sealed class SeriesBuffer
 
     /// <summary>Puts a saved state into an empty buffer: blocks oldest first, then the head.</summary>
     /// <param name="saved">Blocks from the database that fit into memory.</param>
-    /// <param name="head">The saved head, or null.</param>
+    /// <param name="head">The saved head, without samples where there is none.</param>
     /// <param name="sealedThrough">End of the newest block ever sealed.</param>
     /// <param name="evictedThrough">End of the newest block that stays in the database only.</param>
-    public void Restore(IEnumerable<SampleBlock> saved, SampleBlock? head, long sealedThrough, long evictedThrough)
+    public void Restore(IEnumerable<SampleBlock> saved, SampleBlock head, long sealedThrough, long evictedThrough)
     {
         blocks.AddRange(saved);
         unsavedFrom = blocks.Count;
@@ -184,7 +188,7 @@ internal sealed class SeriesBuffer
         Count = blocks.Sum(b => b.Count);
         LastTime = sealedThrough;
         Unsaved = false;
-        if (head is null) return;
+        if (head.Count == 0) return;
         GrowHead(head.Count);
         head.Decode(headTimes, headValues);
         headCount = head.Count;
@@ -211,7 +215,7 @@ internal sealed class SeriesBuffer
 
     private void Seal()
     {
-        var block = SampleBlock.Encode(headTimes.AsSpan(0, BlockSize), headValues.AsSpan(0, BlockSize));
+        var block = SampleBlock.Encode(headTimes.AsSpan(0, BlockSize), headValues.AsSpan(0, BlockSize), pool);
         blocks.Add(block);
         SealedThrough = block.Last;
         headCount -= BlockSize;

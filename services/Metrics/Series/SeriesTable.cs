@@ -19,7 +19,8 @@ internal enum SeriesKind
 /// <param name="kind">What it measures.</param>
 /// <param name="unit">UCUM unit, or empty.</param>
 /// <param name="help">A sentence for people, or empty.</param>
-internal sealed class SeriesEntry(int id, LabelSet labels, SeriesKind kind, string unit, string help)
+/// <param name="blocks">Memory for its samples.</param>
+internal sealed class SeriesEntry(int id, LabelSet labels, SeriesKind kind, string unit, string help, BlockPool blocks)
 {
     public int Id { get; } = id;
 
@@ -31,7 +32,7 @@ internal sealed class SeriesEntry(int id, LabelSet labels, SeriesKind kind, stri
 
     public string Help { get; } = help;
 
-    public SeriesBuffer Samples { get; } = new();
+    public SeriesBuffer Samples { get; } = new(blocks);
 
     /// <summary>Its declaration is in the database.</summary>
     public bool DeclarationSaved { get; set; }
@@ -46,6 +47,9 @@ internal sealed class SeriesTable
     private readonly Dictionary<LabelSet, SeriesEntry> byLabels = [];
     private readonly Dictionary<string, Dictionary<string, List<SeriesEntry>>> postings = new(StringComparer.Ordinal);
     private SeriesEntry?[] byId = new SeriesEntry?[16];
+
+    /// <summary>Memory for samples, which the series share.</summary>
+    public BlockPool Blocks { get; } = new();
 
     /// <summary>Number of series.</summary>
     public int Count => byLabels.Count;
@@ -67,7 +71,7 @@ internal sealed class SeriesTable
     {
         if (id == 0) id = NextId;
         NextId = Math.Max(NextId, id + 1);
-        var entry = new SeriesEntry(id, labels, kind, unit, help);
+        var entry = new SeriesEntry(id, labels, kind, unit, help, Blocks);
         byLabels.Add(labels, entry);
         if (id >= byId.Length) Array.Resize(ref byId, Math.Max(id + 1, byId.Length * 2));
         byId[id] = entry;

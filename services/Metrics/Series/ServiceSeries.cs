@@ -8,7 +8,9 @@ internal readonly record struct StreamPosition(ulong Sequence, long SeenAt);
 /// <summary>What became of the samples of one batch. Used again for the next one.</summary>
 internal sealed class AppendTally
 {
-    private readonly Dictionary<(int Series, RefusalCause Cause), int> refused = [];
+    private static readonly IReadOnlyDictionary<(int Series, RefusalCause Cause), int> None = new Dictionary<(int, RefusalCause), int>();
+
+    private Dictionary<(int Series, RefusalCause Cause), int>? refused;
 
     /// <summary>Samples stored.</summary>
     public int Accepted { get; set; }
@@ -17,10 +19,17 @@ internal sealed class AppendTally
     public int Duplicates { get; set; }
 
     /// <summary>Samples refused, by series and cause.</summary>
-    public IReadOnlyDictionary<(int Series, RefusalCause Cause), int> Refused => refused;
+    public IReadOnlyDictionary<(int Series, RefusalCause Cause), int> Refused => refused ?? None;
 
     /// <summary>Counts a refused sample.</summary>
-    public void Refuse(int series, RefusalCause cause) => refused[(series, cause)] = refused.GetValueOrDefault((series, cause)) + 1;
+    public void Refuse(int series, RefusalCause cause)
+    {
+        refused ??= [];
+        refused[(series, cause)] = refused.GetValueOrDefault((series, cause)) + 1;
+    }
+
+    /// <summary>Starts again from nothing.</summary>
+    public void Clear() => (Accepted, Duplicates, refused) = (0, 0, null);
 }
 
 /// <summary>

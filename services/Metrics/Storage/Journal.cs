@@ -1,4 +1,3 @@
-using System.Data.Common;
 using System.Diagnostics;
 using System.Threading.Channels;
 using Microsoft.Extensions.Options;
@@ -30,7 +29,7 @@ internal sealed class Journal : IHostedService
     private readonly MetricsOptions options;
     private readonly MetricsInstruments instruments;
     private readonly ILogger<Journal> log;
-    private readonly Channel<Pending> queue;
+    private readonly Channel<JournalRow> queue;
     private Task writer = Task.CompletedTask;
 
     public Journal(IDatabase database, IOptions<MetricsOptions> options, MetricsInstruments instruments, ILogger<Journal> log)
@@ -39,27 +38,16 @@ internal sealed class Journal : IHostedService
         this.options = options.Value;
         this.instruments = instruments;
         this.log = log;
-        queue = Channel.CreateBounded<Pending>(new BoundedChannelOptions(this.options.JournalQueueRows) { SingleReader = true });
+        queue = Channel.CreateBounded<JournalRow>(new BoundedChannelOptions(this.options.JournalQueueRows) { SingleReader = true });
     }
 
     /// <summary>Returns once the row survives a crash. Rows become durable in the order of the calls.</summary>
     /// <exception cref="JournalException">It was not stored, as far as is known.</exception>
-    public async Task AppendAsync(JournalLine line, JournalRow row)
+    public ValueTask AppendAsync(JournalLine line, JournalRow row)
     {
-        var pending = new Pending(line, row);
+        row.Begin(line);
         // Written without awaiting where there is room, so that callers on one scheduler keep their order.
-        if (!queue.Writer.TryWrite(pending))
-        {
-            try
-            {
-                await queue.Writer.WriteAsync(pending).ConfigureAwait(false);
-            }
-            catch (ChannelClosedException e)
-            {
-                throw new JournalException("the service is shutting down", e);
-            }
-        }
-        await pending.Durable.Task.ConfigureAwait(false);
+        return queue.Writer.TryWrite(row) ? row.Durable : AppendWhenThereIsRoomAsync(row);
     }
 
     public Task StartAsync(CancellationToken cancellationToken)
@@ -75,9 +63,22 @@ internal sealed class Journal : IHostedService
         await writer.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    private async ValueTask AppendWhenThereIsRoomAsync(JournalRow row)
+    {
+        try
+        {
+            await queue.Writer.WriteAsync(row).ConfigureAwait(false);
+        }
+        catch (ChannelClosedException e)
+        {
+            throw new JournalException("the service is shutting down", e);
+        }
+        await row.Durable.ConfigureAwait(false);
+    }
+
     private async Task WriteAsync()
     {
-        var group = new List<Pending>();
+        var group = new List<JournalRow>();
         while (await queue.Reader.WaitToReadAsync().ConfigureAwait(false))
         {
             Gather(group);
@@ -85,7 +86,7 @@ internal sealed class Journal : IHostedService
             var start = Stopwatch.GetTimestamp();
             try
             {
-                await database.WriteAsync((transaction, ct) => InsertAsync(transaction, group, ct)).ConfigureAwait(false);
+                await database.WriteRowsAsync(group, Insert).ConfigureAwait(false);
             }
             // Whatever it was: were this loop to end, every caller would wait for ever.
             catch (Exception e)
@@ -93,10 +94,10 @@ internal sealed class Journal : IHostedService
                 MetricsLog.JournalFailed(log, group.Count, e);
                 instruments.JournalFailures.Add(1);
                 var failure = new JournalException($"the journal could not be written: {e.Message}", e);
-                foreach (var pending in group)
+                foreach (var row in group)
                 {
-                    pending.Line.IsBroken = true;
-                    pending.Durable.SetException(failure);
+                    row.Line.IsBroken = true;
+                    row.Fail(failure);
                 }
                 continue;
             }
@@ -105,69 +106,34 @@ internal sealed class Journal : IHostedService
                 instruments.JournalCommit.Record(Stopwatch.GetElapsedTime(start).TotalSeconds);
             }
             instruments.JournalRows.Add(group.Count);
-            foreach (var pending in group) pending.Durable.SetResult();
+            // From then on a row is its owner's.
+            foreach (var row in group) row.Succeed();
         }
     }
 
-    private void Gather(List<Pending> group)
+    private void Gather(List<JournalRow> group)
     {
         group.Clear();
         var bytes = 0;
-        while (group.Count < options.JournalBatchRows && bytes < options.JournalBatchBytes && queue.Reader.TryRead(out var pending))
+        while (group.Count < options.JournalBatchRows && bytes < options.JournalBatchBytes && queue.Reader.TryRead(out var row))
         {
-            if (pending.Line.IsBroken)
+            if (row.Line.IsBroken)
             {
-                pending.Durable.SetException(new JournalException("a row before it could not be written"));
+                row.Fail(new JournalException("a row before it could not be written"));
                 continue;
             }
-            group.Add(pending);
-            bytes += pending.Row.Data.Length;
+            group.Add(row);
+            bytes += row.Data.Length;
         }
     }
 
-    private static async ValueTask InsertAsync(DbTransaction transaction, List<Pending> group, CancellationToken ct)
+    private static void Insert(IRowWriter rows, List<JournalRow> group)
     {
-        const string Insert = "INSERT INTO metric_journal (grain, no, kind, stream, sequence, data) VALUES (@grain, @no, @kind, @stream, @sequence, @data)";
-        var connection = transaction.Connection!;
-        if (connection.CanCreateBatch)
+        foreach (var row in group)
         {
-            // One round trip to a database server for the whole group.
-            await using var batch = connection.CreateBatch();
-            batch.Transaction = transaction;
-            foreach (var pending in group)
-            {
-                var command = batch.CreateBatchCommand();
-                command.CommandText = Insert;
-                foreach (var (name, value) in Parameters(pending.Row))
-                {
-                    var parameter = command.CreateParameter();
-                    (parameter.ParameterName, parameter.Value) = (name, value);
-                    command.Parameters.Add(parameter);
-                }
-                batch.BatchCommands.Add(command);
-            }
-            await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
-            return;
+            rows.Begin("INSERT INTO metric_journal (grain, no, kind, stream, sequence, data) VALUES ($1, $2, $3, $4, $5, $6)")
+                .Bind(row.Grain).Bind(row.No).Bind((long)row.Kind).Bind(row.Stream).Bind(unchecked((long)row.Sequence)).Bind(row.Data)
+                .Run();
         }
-        await using var single = new Statement(transaction, Insert);
-        foreach (var pending in group)
-        {
-            foreach (var (name, value) in Parameters(pending.Row)) single.Set(name, value);
-            await single.ExecuteAsync(ct).ConfigureAwait(false);
-        }
-    }
-
-    private static (string Name, object Value)[] Parameters(JournalRow row) =>
-    [
-        ("@grain", row.Grain), ("@no", row.No), ("@kind", (long)row.Kind), ("@stream", row.Stream), ("@sequence", unchecked((long)row.Sequence)), ("@data", row.Data),
-    ];
-
-    private sealed class Pending(JournalLine line, JournalRow row)
-    {
-        public JournalLine Line { get; } = line;
-
-        public JournalRow Row { get; } = row;
-
-        public TaskCompletionSource Durable { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -1,3 +1,5 @@
+using System.Threading.Tasks.Sources;
+
 namespace Vigil.Metrics.Storage;
 
 /// <summary>What a journal row holds.</summary>
@@ -13,11 +15,52 @@ internal enum JournalKind
     Deltas = 3,
 }
 
-/// <summary>One change to one grain, as it is made durable before it is applied.</summary>
-/// <param name="Grain">Key of the grain.</param>
-/// <param name="No">Counts up by one within the grain. Two activations of one grain collide on it, and the stale one fails.</param>
-/// <param name="Kind">How to read <paramref name="Data"/>.</param>
-/// <param name="Stream">The push stream it came by, or empty.</param>
-/// <param name="Sequence">The frame's number in that stream, or 0.</param>
-/// <param name="Data">See <see cref="Series.JournalCodec"/>.</param>
-internal sealed record JournalRow(string Grain, long No, JournalKind Kind, string Stream, ulong Sequence, byte[] Data);
+/// <summary>
+/// One change to one grain, as it is made durable before it is applied. May be filled and appended again once the task that
+/// <see cref="Journal.AppendAsync"/> returned was awaited and gave no error.
+/// </summary>
+/// <param name="grain">Key of the grain.</param>
+internal sealed class JournalRow(string grain) : IValueTaskSource
+{
+    private ManualResetValueTaskSourceCore<bool> durable = new() { RunContinuationsAsynchronously = true };
+
+    public string Grain => grain;
+
+    /// <summary>Counts up by one within the grain. Two activations of one grain collide on it, and the stale one fails.</summary>
+    public long No { get; set; }
+
+    /// <summary>How to read <see cref="Data"/>.</summary>
+    public JournalKind Kind { get; set; }
+
+    /// <summary>The push stream it came by, or empty.</summary>
+    public string Stream { get; set; } = "";
+
+    /// <summary>The frame's number in that stream, or 0.</summary>
+    public ulong Sequence { get; set; }
+
+    /// <summary>See <see cref="Series.JournalCodec"/>. Must stay as it is until the row is durable.</summary>
+    public ReadOnlyMemory<byte> Data { get; set; }
+
+    /// <summary>The rows it counts on.</summary>
+    internal JournalLine Line { get; private set; } = null!;
+
+    /// <summary>Ends once the row is durable or cannot be: to be awaited once.</summary>
+    internal ValueTask Durable => new(this, durable.Version);
+
+    internal void Begin(JournalLine line)
+    {
+        Line = line;
+        durable.Reset();
+    }
+
+    internal void Succeed() => durable.SetResult(true);
+
+    internal void Fail(JournalException failure) => durable.SetException(failure);
+
+    void IValueTaskSource.GetResult(short token) => durable.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => durable.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        durable.OnCompleted(continuation, state, token, flags);
+}

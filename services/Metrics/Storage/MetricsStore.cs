@@ -8,9 +8,9 @@ namespace Vigil.Metrics.Storage;
 /// <param name="Id">Its number in the grain.</param>
 /// <param name="Declaration">Its declaration, where that is not in the database yet.</param>
 /// <param name="Sealed">Blocks sealed since the last checkpoint.</param>
-/// <param name="Head">The open end, or null where it is empty.</param>
+/// <param name="Head">The open end; without samples where it is empty.</param>
 /// <param name="SealedThrough">Up to when samples are in blocks.</param>
-internal sealed record SavedSeries(int Id, byte[]? Declaration, IReadOnlyList<SampleBlock> Sealed, SampleBlock? Head, long SealedThrough);
+internal readonly record struct SavedSeries(int Id, byte[]? Declaration, ReadOnlyMemory<SampleBlock> Sealed, SampleBlock Head, long SealedThrough);
 
 /// <summary>A grain that exists.</summary>
 internal sealed record KnownGrain(string Grain, string Service);
@@ -61,25 +61,26 @@ internal sealed class MetricsStore(IDatabase database)
     }
 
     /// <summary>Writes some series of a checkpoint.</summary>
-    public ValueTask SaveSeriesAsync(string grain, IReadOnlyList<SavedSeries> series, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    public ValueTask SaveSeriesAsync(string grain, ArraySegment<SavedSeries> series, CancellationToken ct) => database.WriteRowsAsync((grain, series), static (rows, step) =>
     {
-        await using var declare = new Statement(transaction, "INSERT INTO metric_series (grain, series, declaration) VALUES (@grain, @series, @data) ON CONFLICT (grain, series) DO NOTHING");
-        await using var block = new Statement(transaction, """
-            INSERT INTO metric_chunks (grain, series, last_ms, first_ms, count, data) VALUES (@grain, @series, @last, @first, @count, @data)
-            ON CONFLICT (grain, series, last_ms) DO UPDATE SET first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
-            """);
-        await using var head = new Statement(transaction, """
-            INSERT INTO metric_heads (grain, series, sealed_ms, last_ms, first_ms, count, data) VALUES (@grain, @series, @sealed, @last, @first, @count, @data)
-            ON CONFLICT (grain, series) DO UPDATE SET sealed_ms = excluded.sealed_ms, last_ms = excluded.last_ms, first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
-            """);
-        declare.Set("@grain", grain);
-        block.Set("@grain", grain);
-        head.Set("@grain", grain);
-        foreach (var saved in series)
+        foreach (ref readonly var saved in step.series.AsSpan())
         {
-            if (saved.Declaration is not null) await declare.Set("@series", (long)saved.Id).Set("@data", saved.Declaration).ExecuteAsync(token).ConfigureAwait(false);
-            foreach (var sealedBlock in saved.Sealed) await Fill(block, saved.Id, sealedBlock).ExecuteAsync(token).ConfigureAwait(false);
-            await Fill(head.Set("@sealed", saved.SealedThrough), saved.Id, saved.Head ?? NoSamples).ExecuteAsync(token).ConfigureAwait(false);
+            if (saved.Declaration is not null)
+            {
+                rows.Begin("INSERT INTO metric_series (grain, series, declaration) VALUES ($1, $2, $3) ON CONFLICT (grain, series) DO NOTHING")
+                    .Bind(step.grain).Bind(saved.Id).Bind(saved.Declaration).Run();
+            }
+            foreach (ref readonly var block in saved.Sealed.Span)
+            {
+                Bind(rows.Begin("""
+                    INSERT INTO metric_chunks (grain, series, last_ms, first_ms, count, data) VALUES ($1, $2, $3, $4, $5, $6)
+                    ON CONFLICT (grain, series, last_ms) DO UPDATE SET first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
+                    """).Bind(step.grain).Bind(saved.Id), block).Run();
+            }
+            Bind(rows.Begin("""
+                INSERT INTO metric_heads (grain, series, sealed_ms, last_ms, first_ms, count, data) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                ON CONFLICT (grain, series) DO UPDATE SET sealed_ms = excluded.sealed_ms, last_ms = excluded.last_ms, first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
+                """).Bind(step.grain).Bind(saved.Id).Bind(saved.SealedThrough), saved.Head).Run();
         }
     }, ct);
 
@@ -89,28 +90,22 @@ internal sealed class MetricsStore(IDatabase database)
     /// <param name="nextSeries">Numbers below are given out.</param>
     /// <param name="streams">Positions as they were when the checkpoint began; others are forgotten.</param>
     /// <param name="ct">Gives up.</param>
-    public async Task FinishCheckpointAsync(string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken ct)
+    public async Task FinishCheckpointAsync(string grain, long through, int nextSeries, KeyValuePair<string, StreamPosition>[] streams, CancellationToken ct)
     {
-        await database.WriteAsync((transaction, token) => MoveCheckpointAsync(transaction, grain, through, nextSeries, streams, token), ct).ConfigureAwait(false);
+        await database.WriteRowsAsync((grain, through, nextSeries, streams), static (rows, end) =>
+        {
+            rows.Begin("UPDATE metric_grains SET checkpoint_no = $1, next_series = $2 WHERE grain = $3").Bind(end.through).Bind(end.nextSeries).Bind(end.grain).Run();
+            rows.Begin("DELETE FROM metric_streams WHERE grain = $1").Bind(end.grain).Run();
+            foreach (var (stream, position) in end.streams)
+            {
+                rows.Begin("INSERT INTO metric_streams (grain, stream, sequence, seen_ms) VALUES ($1, $2, $3, $4)")
+                    .Bind(end.grain).Bind(stream).Bind(unchecked((long)position.Sequence)).Bind(position.SeenAt).Run();
+            }
+        }, ct).ConfigureAwait(false);
         // From here on these rows are ignored; deleting them is only a matter of space, and done in steps as the rest.
         int deleted;
         do deleted = await database.WriteAsync((transaction, token) => TrimAsync(transaction, grain, through, token), ct).ConfigureAwait(false);
         while (deleted == RowsPerTrim);
-    }
-
-    private static async ValueTask MoveCheckpointAsync(
-        DbTransaction transaction, string grain, long through, int nextSeries, IReadOnlyCollection<KeyValuePair<string, StreamPosition>> streams, CancellationToken token)
-    {
-        await using var update = new Statement(transaction, "UPDATE metric_grains SET checkpoint_no = @no, next_series = @next WHERE grain = @grain");
-        await update.Set("@grain", grain).Set("@no", through).Set("@next", (long)nextSeries).ExecuteAsync(token).ConfigureAwait(false);
-        await using var forget = new Statement(transaction, "DELETE FROM metric_streams WHERE grain = @grain");
-        await forget.Set("@grain", grain).ExecuteAsync(token).ConfigureAwait(false);
-        await using var insert = new Statement(transaction, "INSERT INTO metric_streams (grain, stream, sequence, seen_ms) VALUES (@grain, @stream, @sequence, @seen)");
-        insert.Set("@grain", grain);
-        foreach (var (stream, position) in streams)
-        {
-            await insert.Set("@stream", stream).Set("@sequence", unchecked((long)position.Sequence)).Set("@seen", position.SeenAt).ExecuteAsync(token).ConfigureAwait(false);
-        }
     }
 
     private static async ValueTask<int> TrimAsync(DbTransaction transaction, string grain, long through, CancellationToken token)
@@ -152,10 +147,7 @@ internal sealed class MetricsStore(IDatabase database)
         }
     }, ct);
 
-    private static readonly SampleBlock NoSamples = new([], 0, 0, 0);
-
-    private static Statement Fill(Statement statement, int series, SampleBlock block) => statement
-        .Set("@series", (long)series).Set("@last", block.Last).Set("@first", block.First).Set("@count", (long)block.Count).Set("@data", block.Data);
+    private static IRowWriter Bind(IRowWriter row, in SampleBlock block) => row.Bind(block.Last).Bind(block.First).Bind(block.Count).Bind(block.Data);
 
     private static async Task LoadSeriesAsync(DbConnection connection, string grain, ServiceSeries state, long memoryFrom, CancellationToken ct)
     {
@@ -176,7 +168,7 @@ internal sealed class MetricsStore(IDatabase database)
             if (state.Table.Find((int)headRows.GetInt64(0)) is not { } entry) continue;
             var sealedThrough = headRows.GetInt64(1);
             var count = (int)headRows.GetInt64(4);
-            var head = count == 0 ? null : new SampleBlock(headRows.GetFieldValue<byte[]>(5), count, headRows.GetInt64(2), headRows.GetInt64(3));
+            var head = count == 0 ? default : new SampleBlock(headRows.GetFieldValue<byte[]>(5), count, headRows.GetInt64(2), headRows.GetInt64(3));
             var saved = blocks.GetValueOrDefault(entry.Id) ?? [];
             // Nothing older in memory: whatever is older, if anything, is in the database.
             entry.Samples.Restore(saved, head, sealedThrough, saved.Count > 0 ? saved[0].First - 1 : sealedThrough);

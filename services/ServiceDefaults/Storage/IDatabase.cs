@@ -31,6 +31,40 @@ public interface IDatabase
     /// <param name="ct">Gives up waiting for the turn, and cancels the work.</param>
     /// <exception cref="StorageException">The disk is full, the file is damaged, the server is gone.</exception>
     ValueTask<T> WriteAsync<T>(Func<DbTransaction, CancellationToken, ValueTask<T>> work, CancellationToken ct = default);
+
+    /// <summary>
+    /// As <see cref="WriteAsync{T}"/> for many rows often: statements stay prepared, and values are bound without being boxed or copied
+    /// to arrays of their own.
+    /// </summary>
+    /// <param name="state">Given to <paramref name="write"/>, which so can be static and is made only once.</param>
+    /// <param name="write">Gives the rows. What it binds must stay as it is until this method has returned.</param>
+    /// <param name="ct">Gives up waiting for the turn.</param>
+    /// <exception cref="StorageException">The disk is full, the file is damaged, the server is gone.</exception>
+    ValueTask WriteRowsAsync<TState>(TState state, Action<IRowWriter, TState> write, CancellationToken ct = default);
+}
+
+/// <summary>
+/// Runs statements with values. The SQL's parameters are <c>$1</c>, <c>$2</c> and so on, which appear in it in this order; both databases take
+/// that. Values are bound in the same order.
+/// </summary>
+public interface IRowWriter
+{
+    /// <summary>Begins one run of a statement.</summary>
+    /// <param name="sql">A constant of the program: it is kept, prepared, as long as the database is open.</param>
+    IRowWriter Begin(string sql);
+
+    /// <summary>Binds the next parameter.</summary>
+    IRowWriter Bind(long value);
+
+    /// <summary>Binds the next parameter.</summary>
+    IRowWriter Bind(string value);
+
+    /// <summary>Binds the next parameter.</summary>
+    IRowWriter Bind(ReadOnlyMemory<byte> value);
+
+    /// <summary>Runs the statement, now or together with those that follow in the same transaction.</summary>
+    /// <exception cref="DbException">The database refuses the row. Where rows are sent together <see cref="IDatabase.WriteRowsAsync"/> throws it.</exception>
+    void Run();
 }
 
 /// <summary>Shorthands over <see cref="IDatabase"/>.</summary>

@@ -77,6 +77,24 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
         }
     }
 
+    public async ValueTask WriteRowsAsync<TState>(TState state, Action<IRowWriter, TState> write, CancellationToken ct = default)
+    {
+        try
+        {
+            await using var connection = await writers.OpenConnectionAsync(ct).ConfigureAwait(false);
+            await using var transaction = await connection.BeginTransactionAsync(ct).ConfigureAwait(false);
+            // One round trip for all rows.
+            await using var batch = new NpgsqlBatch(connection, transaction);
+            write(new PostgresRows(batch), state);
+            if (batch.BatchCommands.Count > 0) await batch.ExecuteNonQueryAsync(ct).ConfigureAwait(false);
+            await transaction.CommitAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsOurs(e))
+        {
+            throw Explain(e);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await readers.DisposeAsync().ConfigureAwait(false);

@@ -24,6 +24,7 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
     private readonly SemaphoreSlim turn = new(1, 1);
     private FileStream? processLock;
     private SqliteConnection? writer;
+    private SqliteRows? rows;
     private bool disposed;
 
     static SqliteDatabase() => SQLitePCL.Batteries_V2.Init();
@@ -95,6 +96,26 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
         }
     }
 
+    public async ValueTask WriteRowsAsync<TState>(TState state, Action<IRowWriter, TState> write, CancellationToken ct = default)
+    {
+        await turn.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            var connection = EnsureWriter();
+            rows ??= new SqliteRows(connection.Handle!);
+            rows.Write(state, write);
+        }
+        catch (SqliteException e) when (IsOurs(e))
+        {
+            if (IsFatal(e)) CloseConnections();
+            throw Explain(e);
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await turn.WaitAsync().ConfigureAwait(false);
@@ -115,6 +136,8 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
     private void CloseConnections()
     {
         using (var pooled = new SqliteConnection(readerString)) SqliteConnection.ClearPool(pooled);
+        rows?.Dispose();
+        rows = null;
         writer?.Dispose();
         writer = null;
     }

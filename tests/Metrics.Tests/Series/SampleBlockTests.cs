@@ -55,7 +55,7 @@ public sealed class SampleBlockTests
     public void Encode_RegularConstantSeries_CostsTwoBitsASample()
     {
         var times = Enumerable.Range(0, 120).Select(i => 1_700_000_000_000 + i * 1000L).ToArray();
-        var block = SampleBlock.Encode(times, [.. Enumerable.Repeat(42.0, 120)]);
+        var block = SampleBlock.Encode(times, [.. Enumerable.Repeat(42.0, 120)], new BlockPool());
         Assert.InRange(block.Data.Length, 16, 16 + 3 + 120 * 2 / 8 + 1);
     }
 
@@ -63,7 +63,7 @@ public sealed class SampleBlockTests
     public void Decode_EveryTruncation_IsRefused()
     {
         var times = Enumerable.Range(0, 50).Select(i => i * 1000L + i % 7).ToArray();
-        var block = SampleBlock.Encode(times, [.. times.Select(t => Math.Sin(t))]);
+        var block = SampleBlock.Encode(times, [.. times.Select(t => Math.Sin(t))], new BlockPool());
         for (var length = 0; length < block.Data.Length; length++)
         {
             var cut = block with { Data = block.Data[..length] };
@@ -94,7 +94,7 @@ public sealed class SampleBlockTests
 
     private static void AssertSame(long[] times, double[] values, int seed)
     {
-        var block = SampleBlock.Encode(times, values);
+        var block = SampleBlock.Encode(times, values, new BlockPool());
         var (readTimes, readValues) = (new long[times.Length], new double[times.Length]);
         block.Decode(readTimes, readValues);
         Assert.True(times.SequenceEqual(readTimes), $"times differ, seed {seed}");

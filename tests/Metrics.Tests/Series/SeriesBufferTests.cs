@@ -13,7 +13,7 @@ public sealed class SeriesBufferTests
             var random = new Random(seed);
             var times = Enumerable.Range(0, SeriesBuffer.HeadCapacity - 1).Select(i => i * 10L).ToArray();
             random.Shuffle(times);
-            var buffer = new SeriesBuffer();
+            var buffer = new SeriesBuffer(new BlockPool());
             foreach (var time in times) Assert.Equal(AppendOutcome.Stored, buffer.Append(time, time * 2));
             var read = Read(buffer);
             Assert.Equal(times.Order(), read.Select(s => s.Time));
@@ -27,7 +27,7 @@ public sealed class SeriesBufferTests
         for (var seed = 0; seed < 60; seed++)
         {
             var random = new Random(seed);
-            var buffer = new SeriesBuffer();
+            var buffer = new SeriesBuffer(new BlockPool());
             var model = new SortedDictionary<long, double>();
             long clock = 0;
             for (var i = 0; i < 1500; i++)
@@ -56,7 +56,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void Append_SameBits_IsADuplicateEvenForNaN()
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         buffer.Append(1, double.NaN);
         Assert.Equal(AppendOutcome.Duplicate, buffer.Append(1, double.NaN));
         buffer.Append(2, 0.0);
@@ -69,7 +69,7 @@ public sealed class SeriesBufferTests
     [InlineData(SeriesBuffer.HeadCapacity, false)]
     public void Append_BeforeTheFirstSample_IsTakenUntilTheHeadIsSealed(int samples, bool taken)
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         for (var i = 0; i < samples; i++) buffer.Append(1000 + i, i);
         Assert.Equal(taken ? AppendOutcome.Stored : AppendOutcome.TooOld, buffer.Append(1, 1));
     }
@@ -77,7 +77,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void AppendIncrease_SumsUp_AndCountsEachMomentOnce()
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         Assert.Equal(AppendOutcome.Stored, buffer.AppendIncrease(10, 5));
         Assert.Equal(AppendOutcome.Stored, buffer.AppendIncrease(20, 2));
         Assert.Equal(AppendOutcome.Duplicate, buffer.AppendIncrease(20, 2));
@@ -88,7 +88,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void AppendIncrease_AcrossManyBlocks_NeverLosesTheSum()
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         for (var i = 1; i <= 1000; i++) buffer.AppendIncrease(i, 1);
         Assert.Equal(1000, buffer.LastValue);
     }
@@ -96,10 +96,10 @@ public sealed class SeriesBufferTests
     [Fact]
     public void SavedAndRestored_IsTheSameBuffer()
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         for (var i = 0; i < 1000; i++) buffer.Append(i * 100, Math.Sqrt(i));
         var saved = buffer.UnsavedBlocks.ToArray();
-        var restored = new SeriesBuffer();
+        var restored = new SeriesBuffer(new BlockPool());
         restored.Restore(saved, buffer.EncodeHead(), buffer.SealedThrough, long.MinValue);
         Assert.Equal(Read(buffer), Read(restored));
         // And it goes on the same: determinism is what the journal's replay stands on.
@@ -111,7 +111,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void Evict_OnlySavedBlocksGo_ByAgeAndByCount()
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         for (var i = 0; i < 1000; i++) buffer.Append(i, i);
         buffer.Evict(long.MaxValue, 0);
         Assert.Equal(1000, buffer.Count);
@@ -127,7 +127,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void RestoreUnsaved_AfterAFailedWrite_OffersTheBlocksAgain()
     {
-        var buffer = new SeriesBuffer();
+        var buffer = new SeriesBuffer(new BlockPool());
         for (var i = 0; i < 400; i++) buffer.Append(i, i);
         var blocks = buffer.UnsavedBlocks.Length;
         var mark = buffer.MarkSaved();
@@ -136,6 +136,83 @@ public sealed class SeriesBufferTests
         buffer.RestoreUnsaved(mark);
         Assert.True(buffer.Unsaved);
         Assert.Equal(blocks, buffer.UnsavedBlocks.Length);
+    }
+
+    [Fact]
+    public void Evict_GivesMemoryToTheBlocksThatFollow_AndTheOthersStayAsTheyWere()
+    {
+        var pool = new BlockPool();
+        var buffers = Enumerable.Range(0, 10).Select(_ => new SeriesBuffer(pool)).ToArray();
+        var random = new Random(1);
+        var expected = new Dictionary<(int, long), double>();
+        for (var time = 1L; time <= 5_000; time++)
+        {
+            for (var b = 0; b < buffers.Length; b++) buffers[b].Append(time, expected[(b, time)] = random.Next(1 << b));
+            if (time % 400 != 0) continue;
+            pool.Trim();
+            foreach (var buffer in buffers)
+            {
+                buffer.MarkSaved();
+                buffer.Evict(long.MinValue, 600);
+            }
+        }
+        Assert.NotEqual(0, pool.Count);
+        for (var b = 0; b < buffers.Length; b++)
+        {
+            var read = Read(buffers[b]);
+            Assert.InRange(read.Length, 400, 1_200);
+            Assert.Equal(5_000, read[^1].Time);
+            Assert.All(read, s => Assert.Equal(expected[(b, s.Time)], s.Value));
+        }
+    }
+
+    [Fact]
+    public void AppendAndEvict_WithFullWindows_AllocateNothing()
+    {
+        var pool = new BlockPool();
+        var buffers = Enumerable.Range(0, 100).Select(_ => new SeriesBuffer(pool)).ToArray();
+        var time = 0L;
+        for (var round = 0; round < 20; round++) Round();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var round = 0; round < 10; round++) Round();
+        // 400,000 samples.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 40_000);
+
+        void Round()
+        {
+            for (var i = 0; i < 400; i++)
+            {
+                time += 1_000;
+                for (var b = 0; b < buffers.Length; b++) buffers[b].Append(time, (time / 1_000 + b) % 97);
+            }
+            pool.Trim();
+            foreach (var buffer in buffers)
+            {
+                pool.Return(buffer.EncodeHead().Data);
+                buffer.MarkSaved();
+                buffer.Evict(long.MinValue, 600);
+            }
+        }
+    }
+
+    [Fact]
+    public void Trim_LetsGoOfWhatWasNotWanted()
+    {
+        var pool = new BlockPool();
+        var rented = Enumerable.Range(0, 10).Select(_ => pool.Rent(100)).ToArray();
+        foreach (var memory in rented) pool.Return(memory);
+        for (var i = 0; i < BlockPool.Patience; i++) pool.Trim();
+        Assert.Equal(10, pool.Count);
+        for (var i = 1; i < BlockPool.Patience; i++) pool.Trim();
+        for (var i = 0; i < 3; i++) pool.Rent(90);
+        for (var i = 0; i < 3; i++) pool.Return(rented[i]);
+        Assert.Equal(10, pool.Count);
+        pool.Trim();
+        Assert.Equal(3, pool.Count);
+        // As read from the database: of any length, or none.
+        pool.Return(new byte[33]);
+        pool.Return(default);
+        Assert.Equal(3, pool.Count);
     }
 
     private static (long Time, double Value)[] Read(SeriesBuffer buffer)

@@ -50,7 +50,7 @@ public sealed class CheckpointTests
         var streams = live.Streams.ToArray();
         var saved = new SavedSeries(1, JournalCodec.WriteSeries([new DeclaredSeries(1, Labels, SeriesKind.Gauge, "s", "help")]), entry.Samples.UnsavedBlocks.ToArray(), entry.Samples.EncodeHead(), entry.Samples.SealedThrough);
         entry.Samples.MarkSaved();
-        await store.SaveSeriesAsync("g", [saved], CancellationToken.None);
+        await store.SaveSeriesAsync("g", new[] { saved }, CancellationToken.None);
         await AssertSameAsync("after the series were written and before the journal was trimmed");
 
         // Samples go on coming between the steps: their rows must outlive the trim.
@@ -62,13 +62,13 @@ public sealed class CheckpointTests
 
         // The same checkpoint once more, as after a kill between its steps.
         var again = new SavedSeries(1, null, entry.Samples.UnsavedBlocks.ToArray(), entry.Samples.EncodeHead(), entry.Samples.SealedThrough);
-        await store.SaveSeriesAsync("g", [again], CancellationToken.None);
+        await store.SaveSeriesAsync("g", new[] { again }, CancellationToken.None);
         await AssertSameAsync("with a later head beside the rows that are in it");
         Assert.Equal(52ul, live.Streams["s"].Sequence);
 
         async Task AppendAsync(JournalKind kind, ulong sequence, byte[] data)
         {
-            await journal.AppendAsync(line, new JournalRow("g", ++row, kind, kind == JournalKind.Declarations ? "" : "s", sequence, data)).DefaultTimeout();
+            await journal.AppendAsync(line, Row(++row, kind, kind == JournalKind.Declarations ? "" : "s", sequence, data)).DefaultTimeout();
             if (kind == JournalKind.Declarations) live.ApplyDeclarations(row, data, null);
             else live.ApplySamples(row, data, kind == JournalKind.Deltas, "s", sequence, Start, new AppendTally(), null);
         }
@@ -93,9 +93,9 @@ public sealed class CheckpointTests
         var journal = host.Services.GetRequiredService<Journal>();
         var line = new JournalLine();
         var data = JournalCodecTests.Write([(1, Start, 1)]);
-        await journal.AppendAsync(line, new JournalRow("g", 1, JournalKind.Samples, "s", 1, data)).DefaultTimeout();
-        await Assert.ThrowsAsync<JournalException>(() => journal.AppendAsync(new JournalLine(), new JournalRow("g", 1, JournalKind.Samples, "t", 9, data)).DefaultTimeout());
-        await journal.AppendAsync(line, new JournalRow("g", 2, JournalKind.Samples, "s", 2, data)).DefaultTimeout();
+        await journal.AppendAsync(line, Row(1, JournalKind.Samples, "s", 1, data)).DefaultTimeout();
+        await Assert.ThrowsAsync<JournalException>(() => journal.AppendAsync(new JournalLine(), Row(1, JournalKind.Samples, "t", 9, data)).DefaultTimeout());
+        await journal.AppendAsync(line, Row(2, JournalKind.Samples, "s", 2, data)).DefaultTimeout();
         var (state, _) = await host.Services.GetRequiredService<MetricsStore>().LoadAsync("g", 0, Start, CancellationToken.None).DefaultTimeout();
         Assert.Equal(["s"], state.Streams.Keys);
     }
@@ -211,6 +211,9 @@ public sealed class CheckpointTests
         Assert.Empty(await store.ReadBlocksAsync("api", 1, 0, long.MaxValue, CancellationToken.None));
         Assert.Equal(0, (await grain.GetStatusAsync().DefaultTimeout()).Series);
     }
+
+    private static JournalRow Row(long no, JournalKind kind, string stream, ulong sequence, byte[] data) =>
+        new("g") { No = no, Kind = kind, Stream = stream, Sequence = sequence, Data = data };
 
     private static List<(long, double)> Read(SeriesBuffer samples)
     {
