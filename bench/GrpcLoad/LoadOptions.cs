@@ -15,7 +15,7 @@ public sealed record LoadOptions
           --payload N       bytes of payload of a unary call (default 32)
           --chunk N         bytes of payload of a streamed message (default 65536)
           --ratio R         fail below this share of the bare endpoint (default 0.9; 0 reports only)
-          --guard N         fail above this many bytes allocated per unary call, client and server together (default 5700)
+          --guard N         fail above this many bytes allocated per unary call, client and server together (default 5000)
           --only A|B        measure only 'unary' or 'stream'
           --side A,B        run only these sides: bare, bare+trailer, bare+array, gRPC, gRPC pooled
         """;
@@ -27,7 +27,7 @@ public sealed record LoadOptions
     public int Payload { get; private init; } = 32;
     public int Chunk { get; private init; } = 64 * 1024;
     public double Ratio { get; private init; } = 0.9;
-    public long Guard { get; private init; } = 5700;
+    public long Guard { get; private init; } = 5000;
     public string? Only { get; private init; }
     public string? Side { get; private init; }
 

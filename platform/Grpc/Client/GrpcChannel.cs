@@ -17,7 +17,7 @@ namespace Grpc.Net.Client;
 /// </summary>
 public sealed class GrpcChannel : ChannelBase, IDisposable
 {
-    private const int MaxSpareSources = 128;
+    private const int MaxSpares = 128;
 
     private readonly Lock gate = new();
     private readonly ConcurrentDictionary<IMethod, MethodTarget> targets = new(ReferenceEqualityComparer.Instance);
@@ -28,7 +28,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
     private readonly bool ownsInvoker;
     private readonly Connectivity? connectivity;
     private readonly bool isSecure;
-    private readonly Stack<CancellationTokenSource> spareSources = new();
+    private readonly Stack<CallParts> spares = new();
     private HttpCall? running;
     private bool disposed;
 
@@ -170,8 +170,11 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         ? client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
         : invoker.SendAsync(request, cancellationToken);
 
-    /// <summary>Lists a call among those that run, and gives it the source of its cancellation.</summary>
-    internal CancellationTokenSource Add(HttpCall call)
+    /// <summary>Whether requests may serve one call after another: a handler that was given may keep them, or change them in its own way.</summary>
+    internal bool ReusesRequests => connectivity is not null && HttpVersion.Major == 2;
+
+    /// <summary>Lists a call among those that run, and gives it what an earlier one left.</summary>
+    internal CallParts Add(HttpCall call)
     {
         lock (gate)
         {
@@ -179,16 +182,16 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
             call.Next = running;
             if (running is not null) running.Previous = call;
             running = call;
-            return spareSources.TryPop(out var spare) ? spare : new CancellationTokenSource();
+            return spares.TryPop(out var spare) ? spare : new CallParts();
         }
     }
 
-    /// <summary>Takes a call off the list, and its source back where it can serve another.</summary>
-    internal void Remove(HttpCall call, CancellationTokenSource? unused)
+    /// <summary>Takes a call off the list, and its parts back where they can serve another.</summary>
+    internal void Remove(HttpCall call, CallParts? unused)
     {
         lock (gate)
         {
-            if (unused is not null && spareSources.Count < MaxSpareSources) spareSources.Push(unused);
+            if (unused is not null && spares.Count < MaxSpares) spares.Push(unused);
             if (call.Previous is not null) call.Previous.Next = call.Next;
             else if (running == call) running = call.Next;
             if (call.Next is not null) call.Next.Previous = call.Previous;

@@ -171,8 +171,9 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
     {
         var status = StatusMapping.FromHeaders(response.TrailingHeaders)
             ?? new Status(StatusCode.Cancelled, "No grpc-status found on response.");
-        http.Complete(oneExpected && status.StatusCode == StatusCode.OK ? Missing : status);
+        // Before the call ends, with which its request may become another call's.
         response.Dispose();
+        http.Complete(oneExpected && status.StatusCode == StatusCode.OK ? Missing : status);
     }
 
     private void Release()

@@ -40,7 +40,7 @@ internal sealed partial class HttpCall
         try
         {
             // Past its deadline, or cancelled before it began: nothing is sent.
-            return sent = HasEnded ? Task.FromCanceled<HttpResponseMessage>(new CancellationToken(true)) : channel.Invoke(CreateRequest(content, 1), cts.Token);
+            return sent = HasEnded ? Task.FromCanceled<HttpResponseMessage>(new CancellationToken(true)) : channel.Invoke(WithOwnHeaders(parts.RequestFor(channel, target, content), 1), Cts.Token);
         }
         catch (Exception e)
         {
@@ -74,8 +74,8 @@ internal sealed partial class HttpCall
         {
             activity = Activities.StartActivity("Grpc.Net.Client.GrpcOut", System.Diagnostics.ActivityKind.Client);
             activity?.SetTag("grpc.method", target.FullName);
-            cts.Token.ThrowIfCancellationRequested();
-            var answer = IsPlain ? await channel.Invoke(CreateRequest(content, 1), cts.Token).ConfigureAwait(false)
+            Cts.Token.ThrowIfCancellationRequested();
+            var answer = IsPlain ? await channel.Invoke(CreateRequest(content, 1), Cts.Token).ConfigureAwait(false)
                 : retry is null ? await SendOnceAsync(content, 1).ConfigureAwait(false)
                 : await SendWithRetriesAsync(content, retry).ConfigureAwait(false);
             return Received(answer);
@@ -117,7 +117,7 @@ internal sealed partial class HttpCall
             ClientLog.Retrying(channel.Logger, target.FullName, progress.Attempt - 1, failure.StatusCode, delay.TotalMilliseconds);
             answer?.Dispose();
             requestStream?.Abandon();
-            await Task.Delay(delay, channel.Time, cts.Token).ConfigureAwait(false);
+            await Task.Delay(delay, channel.Time, Cts.Token).ConfigureAwait(false);
         }
     }
 
@@ -128,18 +128,18 @@ internal sealed partial class HttpCall
     {
         for (var wait = channel.InitialReconnectBackoff; ; wait = Shorter(wait * ReconnectGrowth, channel.MaxReconnectBackoff))
         {
-            cts.Token.ThrowIfCancellationRequested();
+            Cts.Token.ThrowIfCancellationRequested();
             var request = CreateRequest(content, attempt);
             await AddCredentialsAsync(request).ConfigureAwait(false);
             try
             {
-                return await channel.Invoke(request, cts.Token).ConfigureAwait(false);
+                return await channel.Invoke(request, Cts.Token).ConfigureAwait(false);
             }
             catch (HttpRequestException e) when (options.IsWaitForReady && StatusMapping.IsUnreachable(e))
             {
                 ClientLog.WaitingForConnection(channel.Logger, target.FullName, e.Message);
             }
-            await Task.Delay(wait, channel.Time, cts.Token).ConfigureAwait(false);
+            await Task.Delay(wait, channel.Time, Cts.Token).ConfigureAwait(false);
         }
     }
 
@@ -147,23 +147,19 @@ internal sealed partial class HttpCall
 
     private HttpRequestMessage CreateRequest(HttpContent content, int attempt)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, target.Address)
-        {
-            Version = channel.HttpVersion,
-            VersionPolicy = channel.HttpVersionPolicy,
-            Content = content,
-        };
+        var request = CallParts.CreateRequest(channel, target);
+        request.Content = content;
+        return WithOwnHeaders(request, attempt);
+    }
+
+    private HttpRequestMessage WithOwnHeaders(HttpRequestMessage request, int attempt)
+    {
         var headers = request.Headers;
-        headers.TryAddWithoutValidation("user-agent", UserAgent);
-        headers.TryAddWithoutValidation("te", "trailers");
-        headers.TryAddWithoutValidation(GrpcProtocol.AcceptEncoding, channel.AcceptEncoding);
         if (attempt > 1) headers.TryAddWithoutValidation(GrpcProtocol.PreviousAttempts, (attempt - 1).ToString(CultureInfo.InvariantCulture));
         if (options.Deadline is { } deadline && deadline != DateTime.MaxValue) headers.TryAddWithoutValidation(GrpcProtocol.Timeout, GrpcProtocol.EncodeTimeout(Left(deadline)));
         if (options.Headers is { Count: > 0 } metadata) AddMetadata(headers, metadata);
         return request;
     }
-
-    private static readonly string UserAgent = $"grpc-dotnet-vigil/{VersionInfo.CurrentVersion}";
 
     private static void AddMetadata(HttpRequestHeaders headers, Metadata metadata)
     {
@@ -185,7 +181,7 @@ internal sealed partial class HttpCall
             return;
         }
         tokenGivenAway = true;
-        var context = new AuthInterceptorContext(ServiceUrl(), target.FullName[(target.FullName.LastIndexOf('/') + 1)..], cts.Token);
+        var context = new AuthInterceptorContext(ServiceUrl(), target.FullName[(target.FullName.LastIndexOf('/') + 1)..], Cts.Token);
         foreach (var interceptor in CallCredentialsReader.Read(options.Credentials, channel.CallCredentials))
         {
             var metadata = new Metadata();

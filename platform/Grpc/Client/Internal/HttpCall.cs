@@ -24,7 +24,7 @@ internal sealed partial class HttpCall : IDisposable
     private readonly GrpcChannel channel;
     private readonly MethodTarget target;
     private readonly CallOptions options;
-    private readonly CancellationTokenSource cts;
+    private readonly CallParts parts;
     private bool tokenGivenAway;
     private Task<HttpResponseMessage>? sent;
     private HttpResponseMessage? response;
@@ -45,7 +45,7 @@ internal sealed partial class HttpCall : IDisposable
         this.options = options;
         if (options.Deadline is { Kind: not DateTimeKind.Utc } deadline && deadline != DateTime.MaxValue && deadline != DateTime.MinValue)
             throw new InvalidOperationException("Deadline must have a kind DateTimeKind.Utc or be equal to DateTime.MaxValue or DateTime.MinValue.");
-        cts = channel.Add(this);
+        parts = channel.Add(this);
     }
 
     private sealed record Outcome(Status Status);
@@ -75,8 +75,12 @@ internal sealed partial class HttpCall : IDisposable
 
     public CallOptions Options => options;
 
+    public CallParts Parts => parts;
+
+    private CancellationTokenSource Cts => parts.Source;
+
     /// <summary>Ends with the call: by its deadline, its caller, or (where the request is a stream) when its response is complete.</summary>
-    public CancellationToken Token => cts.Token;
+    public CancellationToken Token => Cts.Token;
 
     public bool HasEnded => outcome is not null;
 
@@ -192,17 +196,17 @@ internal sealed partial class HttpCall : IDisposable
     {
         var status = Status;
         if (channel.ThrowOperationCanceledOnCancellation
-            && (status.StatusCode == StatusCode.DeadlineExceeded || (status.StatusCode == StatusCode.Cancelled && cts.IsCancellationRequested)))
+            && (status.StatusCode == StatusCode.DeadlineExceeded || (status.StatusCode == StatusCode.Cancelled && Cts.IsCancellationRequested)))
         {
             return new OperationCanceledException(status.Detail, status.DebugException,
-                options.CancellationToken.IsCancellationRequested ? options.CancellationToken : cts.Token);
+                options.CancellationToken.IsCancellationRequested ? options.CancellationToken : Cts.Token);
         }
         return new RpcException(status, Trailers);
     }
 
     private void Stop()
     {
-        cts.Cancel();
+        Cts.Cancel();
         // The token ends a request that has no response yet; after that only the response's disposal resets the stream.
         Volatile.Read(ref response)?.Dispose();
         Finish();
@@ -214,13 +218,13 @@ internal sealed partial class HttpCall : IDisposable
         deadlineTimer?.Dispose();
         callerToken.Unregister();
         // Only the server's success leaves a source that nobody has used or will: no other end is possible any more.
-        var reusable = ReferenceEquals(outcome, Success) && requestStream is null && !tokenGivenAway && cts.TryReset();
-        channel.Remove(this, reusable ? cts : null);
+        var reusable = ReferenceEquals(outcome, Success) && requestStream is null && !tokenGivenAway && parts.TryReset(channel);
+        channel.Remove(this, reusable ? parts : null);
         var status = Status;
         if (requestStream is not null)
         {
             // Whoever still writes learns that the call is over.
-            cts.Cancel();
+            Cts.Cancel();
             requestStream.Abandon();
             (requestStream as ReplayedRequestStream)?.Commit();
         }

@@ -46,7 +46,7 @@ internal sealed class UnaryContent<TRequest> : HttpContent
             throw;
         }
         if (frame.Written.Length > Small) return new UnaryContent<TRequest>(call, marshaller, message, frame);
-        var small = new SmallContent(frame.Written.ToArray());
+        var small = call.Parts.ContentWith(frame.Written.Span);
         frame.Clear();
         scratch = frame;
         return small;
@@ -81,16 +81,22 @@ internal sealed class UnaryContent<TRequest> : HttpContent
 /// </summary>
 internal sealed class SmallContent : ByteArrayContent
 {
-    private readonly byte[] frame;
+    private byte[] frame = [];
+    private int length;
 
-    public SmallContent(byte[] frame) : base(frame)
+    // The array is kept here: the base class is only what the handler knows such contents by.
+    public SmallContent() : base([]) => Headers.TryAddWithoutValidation("content-type", "application/grpc");
+
+    /// <summary>What is sent from now on: a copy of <paramref name="bytes"/>.</summary>
+    public void Set(ReadOnlySpan<byte> bytes)
     {
-        this.frame = frame;
-        Headers.TryAddWithoutValidation("content-type", "application/grpc");
+        if (frame.Length < bytes.Length) frame = new byte[bytes.Length];
+        bytes.CopyTo(frame);
+        length = bytes.Length;
     }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) =>
-        stream.WriteAsync(frame, cancellationToken).AsTask();
+        stream.WriteAsync(frame.AsMemory(0, length), cancellationToken).AsTask();
 
     // Frames say their own length: a content-length would be one more header.
     protected override bool TryComputeLength(out long length)
