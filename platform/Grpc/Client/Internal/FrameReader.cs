@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Grpc.Core.Internal;
-using Grpc.Net.Compression;
 
 namespace Grpc.Net.Client.Internal;
 
@@ -10,10 +9,11 @@ namespace Grpc.Net.Client.Internal;
 /// Cuts a response body into messages. Many small messages come from one read of the body; the buffer grows only as bytes really
 /// arrive, whatever length a header announces.
 /// </summary>
-internal sealed class FrameReader(Stream body, int? limit, ICompressionProvider? compression, int bufferSize) : IDisposable
+internal sealed class FrameReader(HttpResponseMessage response, Stream body, GrpcChannel channel, int bufferSize) : IDisposable
 {
     private static readonly Status TooLarge = new(StatusCode.ResourceExhausted, "Received message exceeds the maximum configured message size.");
 
+    private readonly int? limit = channel.MaxReceiveMessageSize;
     private byte[] buffer = ArrayPool<byte>.Shared.Rent(bufferSize);
     private int start;
     private int end;
@@ -72,6 +72,8 @@ internal sealed class FrameReader(Stream body, int? limit, ICompressionProvider?
 
     private ReadOnlySequence<byte> Unpack(in ReadOnlySequence<byte> packed)
     {
+        // Looked up only here: most responses are plain.
+        var compression = response.Headers.NonValidated.TryGetValues(GrpcProtocol.Encoding, out var name) ? channel.CompressionFor(name.ToString()) : null;
         if (compression is null) throw Broken("A message is compressed but the response names no supported grpc-encoding.");
         try
         {

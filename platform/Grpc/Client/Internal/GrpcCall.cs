@@ -149,10 +149,9 @@ internal sealed class GrpcCall<TRequest, TResponse>(HttpCall http, Method<TReque
 
     private FrameReader Open(HttpResponseMessage response, int bufferSize)
     {
-        var compression = response.Headers.NonValidated.TryGetValues(GrpcProtocol.Encoding, out var name) ? http.Channel.CompressionFor(name.ToString()) : null;
         // The body of a response whose headers were awaited is a stream already: nothing is read here.
         var body = response.Content.ReadAsStream(http.Token);
-        return new FrameReader(body, http.Channel.MaxReceiveMessageSize, compression, bufferSize);
+        return new FrameReader(response, body, http.Channel, bufferSize);
     }
 
     private TResponse Deserialize(FrameReader frame)
