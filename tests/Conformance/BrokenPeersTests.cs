@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -138,4 +139,36 @@ public sealed class BrokenPeersTests(ConformanceFixture fixture)
         Assert.True(await other.ResponseStream.MoveNext().DefaultTimeout());
         Assert.Equal("after", other.ResponseStream.Current.Text);
     }
+
+#if !PACKAGESET_OFFICIAL   // whose client takes a connection's end for the stream's, by its code
+    [Theory]
+    [InlineData(0x0, StatusCode.Unavailable)]         // NO_ERROR
+    [InlineData(0x2, StatusCode.Unavailable)]         // INTERNAL_ERROR: Kestrel, past the deadline of its shutdown
+    [InlineData(0x1, StatusCode.Internal)]            // PROTOCOL_ERROR
+    [InlineData(0xb, StatusCode.ResourceExhausted)]   // ENHANCE_YOUR_CALM
+    public async Task Client_ServerClosesWithGoAway_StatusSaysWhetherToTryAgain(byte code, StatusCode expected)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var channel = GrpcChannel.ForAddress($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        var call = new Conformance.ConformanceClient(channel).EchoAsync(new Ask()).ResponseAsync;
+
+        using var socket = await listener.AcceptSocketAsync().DefaultTimeout();
+        await using var stream = new NetworkStream(socket);
+        await stream.ReadExactlyAsync(new byte[24]).DefaultTimeout();   // preface
+        var header = new byte[9];
+        do
+        {
+            await stream.ReadExactlyAsync(header).DefaultTimeout();
+            await stream.ReadExactlyAsync(new byte[(header[0] << 16) | (header[1] << 8) | header[2]]).DefaultTimeout();
+        }
+        while (header[3] != 1);   // HEADERS: the call is there
+        byte[] settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        byte[] goAway = [0, 0, 8, 7, 0, 0, 0, 0, 0, /* last stream taken */ 0, 0, 0, 1, 0, 0, 0, code];
+        await stream.WriteAsync((byte[])[.. settings, .. goAway]).DefaultTimeout();
+        socket.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal(expected, (await Assert.ThrowsAsync<RpcException>(() => call.DefaultTimeout())).StatusCode);
+    }
+#endif
 }

@@ -58,7 +58,7 @@ internal static class StatusMapping
         for (Exception? e = error; e is not null; e = e.InnerException)
         {
             detail.Append(' ').Append(e.GetType().Name).Append(": ").Append(e.Message);
-            if (e is HttpProtocolException protocol) code = IsPingTimeout(protocol) ? StatusCode.Unavailable : FromHttp2(protocol.ErrorCode);
+            if (e is HttpProtocolException protocol) code = IsConnectionLost(protocol) ? StatusCode.Unavailable : FromHttp2(protocol.ErrorCode);
             else if (e is SocketException or IOException) broken = true;
             else if (e is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }) broken = true;
         }
@@ -66,10 +66,13 @@ internal static class StatusMapping
     }
 
     /// <summary>
-    /// The peer left a keep-alive ping unanswered: the connection is lost (gRPC: A8-client-side-keepalive.md). .NET calls that a protocol error, though
-    /// the peer sent none, and tells it from one in its text alone, which is not translated.
+    /// The call's end is the connection's, and no fault of either: a keep-alive ping was left unanswered (gRPC: A8-client-side-keepalive.md; .NET calls
+    /// that a protocol error), or the server closed with GOAWAY, as Kestrel does with INTERNAL_ERROR to what runs past its shutdown's deadline. .NET
+    /// tells these from the reset of a single stream in its text alone, which is not translated.
     /// </summary>
-    private static bool IsPingTimeout(HttpProtocolException error) => error.Message.Contains("ping", StringComparison.Ordinal);
+    private static bool IsConnectionLost(HttpProtocolException error) =>
+        error.Message.Contains("ping", StringComparison.Ordinal)
+        || (error.ErrorCode is 0x0 or 0x2 && error.Message.Contains("closed the connection", StringComparison.Ordinal));
 
     /// <summary>The code of RST_STREAM or GOAWAY (gRPC: PROTOCOL-HTTP2.md, "Errors").</summary>
     private static StatusCode FromHttp2(long code) => code switch
