@@ -39,6 +39,8 @@ internal sealed class MetricsHost : IAsyncDisposable
 
     public Uri HttpAddress => app.HttpAddress();
 
+    public Uri GrpcAddress => app.GrpcAddress();
+
     /// <summary>To the gRPC port.</summary>
     public GrpcChannel Channel => channel;
 

@@ -215,6 +215,31 @@ public sealed class CheckpointTests
     private static JournalRow Row(long no, JournalKind kind, string stream, ulong sequence, byte[] data) =>
         new("g") { No = no, Kind = kind, Stream = stream, Sequence = sequence, Data = data };
 
+    [Fact]
+    public async Task Client_SeriesThatTheRetentionDropped_IsStoredAgainWithoutReconnecting()
+    {
+        var clock = new FakeClock();
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: [("Metrics:MemoryWindow", "00:10:00"), ("Metrics:Retention", "1.00:00:00")]);
+        using var client = new Client.VigilClient(new Client.VigilClientOptions { MetricsAddress = host.GrpcAddress, Token = MetricsHost.Token });
+        await using var pusher = client.OpenPusher(new Client.MetricsPusherOptions { Labels = new Dictionary<string, string> { ["job"] = "api" } });
+        var series = pusher.Declare("m");
+        pusher.Record(series, 1, clock.GetUtcNow());
+        await pusher.FlushDurableAsync().DefaultTimeout();
+        var grain = host.Grain("api");
+        await grain.CheckpointAsync().DefaultTimeout();
+        clock.Advance(TimeSpan.FromHours(25));
+        await grain.CheckpointAsync().DefaultTimeout();
+        clock.Advance(TimeSpan.FromHours(2));
+        await grain.CheckpointAsync().DefaultTimeout();
+        Assert.Equal(0, (await grain.GetStatusAsync().DefaultTimeout()).Series);
+
+        pusher.Record(series, 2, clock.GetUtcNow());
+        await pusher.FlushDurableAsync().DefaultTimeout();
+
+        Assert.Equal(new Client.PusherStatistics(Recorded: 2, Accepted: 2, Refused: 0, Duplicate: 0, Unacknowledged: 0, Reconnects: 0, Resent: 1), pusher.Statistics);
+        Assert.Equal(2, await host.ValueAsync("m", clock.GetUtcNow().ToUnixTimeMilliseconds()));
+    }
+
     private static List<(long, double)> Read(SeriesBuffer samples)
     {
         var all = new SampleBuffer();
