@@ -23,6 +23,8 @@ internal sealed class MetricsInstruments
         PushStreams = meter.CreateUpDownCounter<long>("vigil.metrics.push.streams", "{stream}", "Push streams open.");
         WatchStreams = meter.CreateUpDownCounter<long>("vigil.metrics.watch.streams", "{stream}", "Watch calls open.");
         Watches = meter.CreateUpDownCounter<long>("vigil.metrics.watches", "{watch}", "Expressions being watched.");
+        WatchesRefused = meter.CreateCounter<long>("vigil.metrics.watches.refused", "{watch}", "Expressions not watched, because their call or caller watched as many as it may, by limit.");
+        EvaluationsDeferred = meter.CreateCounter<long>("vigil.metrics.watches.deferred", "{evaluation}", "Evaluations of watched expressions whose next one was put off, because all of them had used up their share of the processors.");
         Series = meter.CreateUpDownCounter<long>("vigil.metrics.series", "{series}", "Series in the grains of this process.");
         JournalRows = meter.CreateCounter<long>("vigil.metrics.journal.rows", "{row}", "Rows made durable.");
         JournalFailures = meter.CreateCounter<long>("vigil.metrics.journal.failures", "{commit}", "Group commits that failed.");
@@ -41,6 +43,10 @@ internal sealed class MetricsInstruments
     public UpDownCounter<long> WatchStreams { get; }
 
     public UpDownCounter<long> Watches { get; }
+
+    public Counter<long> WatchesRefused { get; }
+
+    public Counter<long> EvaluationsDeferred { get; }
 
     public UpDownCounter<long> Series { get; }
 

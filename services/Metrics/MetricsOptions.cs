@@ -116,6 +116,17 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(1, 100_000)]
     public int MaxWatchesPerStream { get; set; } = 1_000;
 
+    /// <summary>Expressions that one caller, by its token, may watch on all of its Watch calls together.</summary>
+    [Range(1, 1_000_000)]
+    public int MaxWatchesPerCaller { get; set; } = 5_000;
+
+    /// <summary>
+    /// The share of the processors' time that watched expressions may take together. Beyond it they are evaluated less often, dear ones
+    /// before cheap ones; the rest stays with queries and with what comes in.
+    /// </summary>
+    [Range(0.05, 0.95)]
+    public double StandingQueryShare { get; set; } = 0.5;
+
     /// <summary>Watch calls open at once in this process.</summary>
     [Range(1, 100_000)]
     public int MaxWatchStreams { get; set; } = 1_000;

@@ -1,7 +1,9 @@
+using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
 using Vigil.Metrics.Query;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
+using Vigil.Metrics.Watch;
 using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics;
@@ -23,6 +25,9 @@ internal static class MetricsServices
         services.AddSingleton<SeriesRouter>();
         services.AddSingleton<QueryCoordinator>();
         services.AddSingleton<StreamLimits>();
+        services.AddSingleton<WatchCallers>();
+        services.AddSingleton(s => new StandingBudget(
+            s.GetRequiredService<IOptions<MetricsOptions>>().Value.StandingQueryShare * Environment.ProcessorCount, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<MetricsInstruments>()));
         builder.AddGrains();
         return builder;
     }

@@ -2,13 +2,15 @@ namespace Vigil.Testing;
 
 /// <summary>
 /// A <see cref="TimeProvider"/> that moves only when told: <see cref="Advance"/> runs every timer that falls due on the way,
-/// in order of due time, each seeing the time it was due at. Timestamps follow the same clock.
+/// in order of due time, each seeing the time it was due at. Timestamps follow the same clock, and like timers do not notice that
+/// the wall clock is <see cref="SetBack"/>.
 /// </summary>
 public sealed class FakeClock : TimeProvider
 {
     private readonly Lock gate = new();
     private readonly List<FakeTimer> timers = [];
     private DateTimeOffset now;
+    private TimeSpan setBack;
     private long order;
 
     public FakeClock() : this(new DateTimeOffset(2026, 1, 5, 12, 0, 0, TimeSpan.Zero)) { }
@@ -19,10 +21,19 @@ public sealed class FakeClock : TimeProvider
 
     public override DateTimeOffset GetUtcNow()
     {
-        lock (gate) return now;
+        lock (gate) return now - setBack;
     }
 
-    public override long GetTimestamp() => GetUtcNow().UtcTicks;
+    public override long GetTimestamp()
+    {
+        lock (gate) return now.UtcTicks;
+    }
+
+    /// <summary>Sets the wall clock back, as somebody who corrects it does: it goes on from there.</summary>
+    public void SetBack(TimeSpan by)
+    {
+        lock (gate) setBack += by;
+    }
 
     /// <summary>How many timers wait for a moment to come: lets a test wait until the code under test has armed its timer.</summary>
     public int ArmedTimers

@@ -13,7 +13,7 @@ namespace Vigil.Metrics.Api;
 /// <summary><c>vigil.metrics.v1.MetricsQuery</c>.</summary>
 [RequireScope(Scope.Read)]
 internal sealed class QueryApi(
-    QueryCoordinator coordinator, StreamLimits limits, IGrainFactory grains, IOptions<MetricsOptions> options, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<QueryApi> log)
+    QueryCoordinator coordinator, StreamLimits limits, WatchCallers callers, MetricsInstruments instruments, IGrainFactory grains, IOptions<MetricsOptions> options, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<QueryApi> log)
     : MetricsQuery.MetricsQueryBase
 {
     public override async Task<QueryResponse> Query(QueryRequest request, ServerCallContext context)
@@ -36,7 +36,8 @@ internal sealed class QueryApi(
     public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<WatchEvent> responseStream, ServerCallContext context)
     {
         using var place = limits.EnterWatch();
-        using var session = new WatchSession(grains, responseStream, options.Value, clock, log, context.CancellationToken);
+        using var caller = callers.Enter(context.GetHttpContext().GetToken());
+        using var session = new WatchSession(grains, responseStream, caller, options.Value, clock, instruments, log, context.CancellationToken);
         await session.RunAsync(requestStream, lifetime.ApplicationStopping).ConfigureAwait(false);
     }
 }

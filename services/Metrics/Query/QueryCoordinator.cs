@@ -11,7 +11,19 @@ namespace Vigil.Metrics.Query;
 /// <summary>What an evaluation yields and read.</summary>
 /// <param name="Result">The value.</param>
 /// <param name="InputSeries">Series that the selectors found with a sample in their window.</param>
-internal readonly record struct QueryOutcome(QueryResult Result, int InputSeries);
+/// <param name="Newest">
+/// The first moment, in milliseconds since 1970, at which all samples that were read are in sight: that of the newest, and later where a
+/// selector looks back by an offset. <see cref="long.MinValue"/> where there are none.
+/// </param>
+/// <param name="Work">An estimate of the processor's time it took.</param>
+internal readonly record struct QueryOutcome(QueryResult Result, int InputSeries, long Newest, TimeSpan Work);
+
+/// <summary>What an evaluation reads.</summary>
+/// <param name="Source">The samples.</param>
+/// <param name="InputSeries">As in <see cref="QueryOutcome"/>.</param>
+/// <param name="Newest">As in <see cref="QueryOutcome"/>.</param>
+/// <param name="Samples">How many samples.</param>
+internal readonly record struct QueryInput(ISeriesSource Source, int InputSeries, long Newest, long Samples);
 
 /// <summary>
 /// Evaluates expressions: asks the grains that may hold what the selectors want, all at once within a bound, and then evaluates
@@ -19,6 +31,9 @@ internal readonly record struct QueryOutcome(QueryResult Result, int InputSeries
 /// </summary>
 internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments)
 {
+    /// <summary>Estimate of finding, unpacking and passing on a sample, which takes some tens of nanoseconds.</summary>
+    private static readonly TimeSpan PerSample = TimeSpan.FromTicks(1);
+
     private readonly MetricsOptions options = settings.Value;
     private GrainList known = new() { Grains = [], Services = [] };
 
@@ -36,8 +51,9 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
     public Task<QueryOutcome> InstantAsync(string text, Expr expr, long timeMs, string? subscriber, CancellationToken ct) =>
         MeasuredAsync(subscriber is null ? "instant" : "standing", async token =>
         {
-            var (source, input) = await FetchAsync(expr, new StepGrid(timeMs, 1, 1), subscriber, token).ConfigureAwait(true);
-            return new QueryOutcome(Evaluator.Instant(text, expr, timeMs, source, Evaluation, token), input);
+            var input = await FetchAsync(expr, new StepGrid(timeMs, 1, 1), subscriber, token).ConfigureAwait(true);
+            var start = clock.GetTimestamp();
+            return Outcome(Evaluator.Instant(text, expr, timeMs, input.Source, Evaluation, token), input, start);
         }, ct);
 
     /// <summary>The values over a range, one per step.</summary>
@@ -45,8 +61,9 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
     public Task<QueryOutcome> RangeAsync(string text, Expr expr, StepGrid grid, CancellationToken ct) =>
         MeasuredAsync("range", async token =>
         {
-            var (source, input) = await FetchAsync(expr, grid, null, token).ConfigureAwait(true);
-            return new QueryOutcome(Evaluator.Range(text, expr, grid, source, Evaluation, token), input);
+            var input = await FetchAsync(expr, grid, null, token).ConfigureAwait(true);
+            var start = clock.GetTimestamp();
+            return Outcome(Evaluator.Range(text, expr, grid, input.Source, Evaluation, token), input, start);
         }, ct);
 
     /// <summary>The series with a sample in [from, to] that a selector finds, each with its newest one.</summary>
@@ -77,25 +94,34 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
         }
     }
 
-    private async Task<(ISeriesSource Source, int InputSeries)> FetchAsync(Expr expr, StepGrid grid, string? subscriber, CancellationToken ct)
+    // The evaluation does not wait for anything, so its time is the processor's; the grains' reading is not, and is counted by what they read.
+    private QueryOutcome Outcome(QueryResult result, QueryInput input, long start) =>
+        new(result, input.InputSeries, input.Newest, clock.GetElapsedTime(start) + input.Samples * PerSample);
+
+    private async Task<QueryInput> FetchAsync(Expr expr, StepGrid grid, string? subscriber, CancellationToken ct)
     {
         var wanted = SelectorCollector.Collect(expr, grid, Evaluation);
         var source = new PrefetchedSeries();
-        if (wanted.Count == 0) return (source, 0);
+        if (wanted.Count == 0) return new QueryInput(source, 0, long.MinValue, 0);
         // The range leaves its first moment out.
         var specs = wanted.Select(w => Spec(w.Range.Matchers, w.Range.FromMs + 1, w.Range.ToMs, w.Range.NewestOnly)).ToArray();
         var found = await SelectAsync(specs, subscriber, ct).ConfigureAwait(true);
         var input = 0;
+        long samples = 0;
+        var newest = long.MinValue;
         for (var i = 0; i < wanted.Count; i++)
         {
             source.Add(wanted[i].Selector, found[i]);
+            var offset = grid.TimeOf(grid.Steps - 1) - wanted[i].Range.ToMs;
             foreach (var series in found[i])
             {
+                samples += series.Times.Length;
+                newest = Math.Max(newest, series.Times.Span[^1] + offset);
                 // A series that ended within the window has no value to judge.
                 if (!Samples.IsStale(series.Values.Span[^1])) input++;
             }
         }
-        return (source, input);
+        return new QueryInput(source, input, newest, samples);
     }
 
     private async Task<IReadOnlyList<SeriesSamples>[]> SelectAsync(SelectorSpec[] selectors, string? subscriber, CancellationToken ct)

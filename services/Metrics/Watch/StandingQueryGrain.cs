@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using Orleans;
 using Orleans.Concurrency;
 using Orleans.Runtime;
@@ -12,13 +13,17 @@ namespace Vigil.Metrics.Watch;
 /// <remarks>
 /// Evaluates when told that its inputs changed, at once where it is idle and once more afterwards where it is not, and each
 /// second, because time moves the window too. Reading the inputs renews the subscription at the grains that hold them, so that
-/// after a restart of either side one evaluation puts everything in place again.
+/// after a restart of either side one evaluation puts everything in place again. How often it evaluates is bounded by its own cost, and by
+/// what all standing queries take together (<see cref="StandingBudget"/>).
 /// </remarks>
 [Reentrant]
-internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvider clock, MetricsInstruments instruments, ILogger<StandingQueryGrain> log)
+internal sealed class StandingQueryGrain(
+    QueryCoordinator coordinator, StandingBudget budget, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, ILogger<StandingQueryGrain> log)
     : Grain, IStandingQueryGrain
 {
     private const string Unreadable = "the inputs cannot be read for the moment: the log says why";
+
+    private const string PutOff = $"not evaluated for a minute: it takes long, or all watched expressions together take more than their share of the processors (Metrics:{nameof(MetricsOptions.StandingQueryShare)})";
 
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
@@ -28,6 +33,9 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
     /// <summary>Evaluations that keep taking longer get no more than a tenth of the time.</summary>
     private static readonly TimeSpan Quick = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>A value older than that is not confirmed again.</summary>
+    private static readonly TimeSpan Outdated = TimeSpan.FromMinutes(1);
+
     private StandingValue current = new();
     private TaskCompletionSource next = NewSignal();
     private string text = "";
@@ -36,8 +44,11 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
     private bool dirty;
     private bool evaluating;
     private int followers;
-    private DateTimeOffset followedAt = DateTimeOffset.MinValue;
-    private DateTimeOffset notBefore;
+    // Timestamps, which do not notice when the wall clock is set.
+    private long? followedAt;
+    private long evaluatedAt;
+    private TimeSpan pause;
+    private (long Moment, long Newest) judged = (long.MinValue, long.MinValue);
     private (TimeSpan Last, TimeSpan Before) took;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
@@ -49,13 +60,16 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
             return Task.CompletedTask;
         }
         instruments.Watches.Add(1);
+        budget.Enter();
         this.RegisterGrainTimer(static (grain, _) => grain.TickAsync(), this, new GrainTimerCreationOptions(Tick, Tick) { Interleave = true });
         return Task.CompletedTask;
     }
 
     public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        if (expr is not null) instruments.Watches.Add(-1);
+        if (expr is null) return Task.CompletedTask;
+        instruments.Watches.Add(-1);
+        budget.Leave();
         return Task.CompletedTask;
     }
 
@@ -76,7 +90,7 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
         finally
         {
             followers--;
-            followedAt = clock.GetUtcNow();
+            followedAt = clock.GetTimestamp();
         }
     }
 
@@ -84,25 +98,32 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
     {
         // Such a call activates the grain anew after the last follower has left. An evaluation would renew the subscription that the
         // call comes from, and so on for ever.
-        if (!IsFollowed(clock.GetUtcNow())) return Task.CompletedTask;
+        if (!IsFollowed()) return Task.CompletedTask;
         cause = Math.Max(cause, receivedUnixUs);
         dirty = true;
         // Not awaited: who tells must not wait for the evaluation, which reads from it.
-        if (expr is not null && clock.GetUtcNow() >= notBefore) _ = EvaluateAsync();
+        if (expr is not null && !IsPausing()) _ = EvaluateAsync();
         return Task.CompletedTask;
     }
 
-    private bool IsFollowed(DateTimeOffset now) => followers > 0 || now - followedAt <= Unfollowed;
+    private bool IsFollowed() => followers > 0 || (followedAt is { } at && clock.GetElapsedTime(at) <= Unfollowed);
+
+    private bool IsPausing() => pause > TimeSpan.Zero && clock.GetElapsedTime(evaluatedAt) < pause;
 
     private Task TickAsync()
     {
-        var now = clock.GetUtcNow();
-        if (!IsFollowed(now))
+        if (!IsFollowed())
         {
             DeactivateOnIdle();
             return Task.CompletedTask;
         }
-        if (now < notBefore) return Task.CompletedTask;
+        if (IsPausing())
+        {
+            // Followers must not take an old value for the present one.
+            if (clock.GetElapsedTime(evaluatedAt) > Outdated && current.Error is null)
+                Publish(new StandingValue { EvaluatedAt = current.EvaluatedAt, Error = PutOff }, 0);
+            return Task.CompletedTask;
+        }
         dirty = true;
         return EvaluateAsync();
     }
@@ -119,7 +140,7 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
                 var causedBy = cause;
                 cause = 0;
                 await EvaluateOnceAsync(expr, causedBy);
-                if (clock.GetUtcNow() < notBefore) break;
+                if (IsPausing()) break;
             }
         }
         finally
@@ -131,19 +152,23 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
     private async Task EvaluateOnceAsync(Expr parsed, long causedBy)
     {
         var start = clock.GetTimestamp();
-        // Clocks may be set back; the moments that followers see never go back.
-        var at = Math.Max(current.EvaluatedAt, clock.GetUtcNow().ToUnixTimeMilliseconds());
+        var at = Moment(clock.GetUtcNow().ToUnixTimeMilliseconds());
+        var work = TimeSpan.Zero;
         StandingValue value;
         try
         {
-            var (result, input) = await coordinator.InstantAsync(text, parsed, at, text, CancellationToken.None);
-            value = StandingResult.From(result.Value, at, input);
+            var outcome = await coordinator.InstantAsync(text, parsed, at, text, CancellationToken.None);
+            value = StandingResult.From(outcome.Result.Value, at, outcome.InputSeries);
+            work = outcome.Work;
+            judged = (at, outcome.Newest);
         }
         catch (Exception e) when (e is EvaluationException or RefusalException or OperationCanceledException)
         {
             // Once, not with each evaluation until somebody mends it.
             if (e.Message != current.Error) MetricsLog.StandingQueryFailed(log, text, e.Message);
             value = new StandingValue { EvaluatedAt = at, Error = e.Message };
+            // A limit hit on the way, its own time among them, is work; a grain that cannot be reached is not.
+            if (e is EvaluationException or RefusalException { Refusal.Kind: not RefusalKind.Unavailable }) work = clock.GetElapsedTime(start);
         }
         catch (Exception e)
         {
@@ -151,24 +176,43 @@ internal sealed class StandingQueryGrain(QueryCoordinator coordinator, TimeProvi
             if (current.Error != Unreadable) MetricsLog.StandingQueryBroken(log, text, e);
             value = new StandingValue { EvaluatedAt = at, Error = Unreadable };
         }
-        Pace(clock.GetElapsedTime(start));
+        Pace(clock.GetElapsedTime(start), work);
         if (causedBy == 0 && current.Version > 0 && StandingResult.Same(current, value))
         {
             current = value with { Version = current.Version, CauseReceivedUnixUs = current.CauseReceivedUnixUs };
             return;
         }
+        Publish(value, causedBy);
+    }
+
+    /// <summary>
+    /// The moment to evaluate at, by the clock. Right after it was set back that would be before samples that were judged already, whose
+    /// effect would be gone and come again: then it is the newest of them, as long as it is no further ahead than any sample may be. If it
+    /// is, the clock was wrong before and is believed now.
+    /// </summary>
+    private long Moment(long now)
+    {
+        if (now >= judged.Moment || judged.Newest <= now) return now;
+        return judged.Newest - now <= (long)options.Value.MaxAhead.TotalMilliseconds ? Math.Min(judged.Newest, judged.Moment) : now;
+    }
+
+    private void Publish(StandingValue value, long causedBy)
+    {
         current = value with { Version = current.Version + 1, CauseReceivedUnixUs = causedBy };
         var waiting = next;
         next = NewSignal();
         waiting.SetResult();
     }
 
-    private void Pace(TimeSpan elapsed)
+    private void Pace(TimeSpan elapsed, TimeSpan work)
     {
         // The shortest of three: one that was slow because the machine was busy for a moment must not delay an alert.
         var typical = new[] { elapsed, took.Last, took.Before }.Min();
         took = (elapsed, took.Last);
-        if (typical > Quick) notBefore = clock.GetUtcNow() + 9 * typical;
+        var own = typical > Quick ? 9 * typical : TimeSpan.Zero;
+        var shared = budget.Charge(work);
+        pause = own > shared ? own : shared;
+        evaluatedAt = clock.GetTimestamp();
     }
 
     private async Task WaitAsync(Task signal, TimeSpan wait)

@@ -15,7 +15,9 @@ namespace Vigil.Metrics.Watch;
 /// One Watch call: follows the standing query of each registered expression and writes what it says. A slow reader holds up its
 /// own followers only, which then skip to the newest value; nothing queues.
 /// </summary>
-internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<WatchEvent> responses, MetricsOptions options, TimeProvider clock, ILogger log, CancellationToken ct) : IDisposable
+internal sealed class WatchSession(
+    IGrainFactory grains, IServerStreamWriter<WatchEvent> responses, WatchCallers.WatchCaller caller, MetricsOptions options, TimeProvider clock, MetricsInstruments instruments, ILogger log, CancellationToken ct)
+    : IDisposable
 {
     private const int DefaultHeartbeatMs = 1_000;
     private const int MaxWatchIdLength = 256;
@@ -74,15 +76,24 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
         if (register.HeartbeatMs is not 0 and (< 100 or > 60_000)) throw Refusal.Invalid("register.heartbeat_ms", $"{register.HeartbeatMs} is not 0 or 100 to 60000").ToException();
         await EndAsync(register.WatchId).ConfigureAwait(false);
         if (followers.Count >= options.MaxWatchesPerStream)
-            throw new RefusalException(RefusalKind.ResourceExhausted, $"{followers.Count} expressions are watched on this call, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxWatchesPerStream)})");
+            throw TooMany($"{followers.Count} expressions are watched on this call", nameof(MetricsOptions.MaxWatchesPerStream));
+        if (!caller.TryAdd())
+            throw TooMany($"{options.MaxWatchesPerCaller} expressions are watched with this token, on all of its calls", nameof(MetricsOptions.MaxWatchesPerCaller));
         var heartbeat = TimeSpan.FromMilliseconds(register.HeartbeatMs == 0 ? DefaultHeartbeatMs : register.HeartbeatMs);
         var ending = CancellationTokenSource.CreateLinkedTokenSource(ct);
         followers[register.WatchId] = new Follower(ending, FollowAsync(register.WatchId, register.Expr, heartbeat, ending.Token));
     }
 
+    private RefusalException TooMany(string what, string key)
+    {
+        instruments.WatchesRefused.Add(1, new KeyValuePair<string, object?>("limit", key));
+        return new RefusalException(RefusalKind.ResourceExhausted, $"{what}, which is as many as may be (Metrics:{key})");
+    }
+
     private async Task EndAsync(string id)
     {
         if (!followers.TryRemove(id, out var follower)) return;
+        caller.Remove();
         await follower.Ending.CancelAsync().ConfigureAwait(false);
         // Its last event must not come after those of a watch that takes its place.
         await follower.Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -101,7 +112,7 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
             try
             {
                 value = refused is null
-                    ? await PollAsync(expr, version, heartbeat, ending).ConfigureAwait(false)
+                    ? await (version == -1 ? StartAsync(expr, heartbeat, ending) : PollAsync(expr, version, heartbeat, ending)).ConfigureAwait(false)
                     : await RefuseAsync(refused, version, heartbeat, ending).ConfigureAwait(false);
             }
             // Whatever it was: a watch that ends without a word would leave its caller waiting for ever.
@@ -113,8 +124,23 @@ internal sealed class WatchSession(IGrainFactory grains, IServerStreamWriter<Wat
             }
             var changed = value.Version != version;
             version = value.Version;
+            // The evaluations go back with a clock that is set back; what callers are told by the contract does not.
             at = Math.Max(at, value.EvaluatedAt);
             await WriteAsync(QueryMapping.ToEvent(id, value, at, changed), ending).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The first value, in the caller's turn: of all that it registers at once only a few are evaluated side by side.</summary>
+    private async Task<StandingValue> StartAsync(string expr, TimeSpan heartbeat, CancellationToken ending)
+    {
+        await caller.Starting.WaitAsync(ending).ConfigureAwait(false);
+        try
+        {
+            return await PollAsync(expr, -1, heartbeat, ending).ConfigureAwait(false);
+        }
+        finally
+        {
+            caller.Starting.Release();
         }
     }
 

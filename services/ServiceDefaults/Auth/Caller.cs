@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 namespace Vigil.ServiceDefaults;
 
 /// <summary>Who calls, as far as the token tells.</summary>
-internal sealed record Caller(string Actor, Scopes Scopes)
+internal sealed record Caller(string Actor, Scopes Scopes, string Token)
 {
     /// <summary>What a caller without a token is called where none is needed.</summary>
     public const string Anonymous = "anonymous";
@@ -26,6 +26,12 @@ public static class CallerExtensions
 
     /// <summary>The caller's name for the audit log; <c>anonymous</c> where no token was needed.</summary>
     public static string GetActor(this HttpContext context) => context.Features.Get<Caller>()?.Actor ?? Caller.Anonymous;
+
+    /// <summary>
+    /// The name of the caller's token, without what the caller says of itself: for limits per caller. The same for all callers without a
+    /// token.
+    /// </summary>
+    public static string GetToken(this HttpContext context) => context.Features.Get<Caller>()?.Token ?? Caller.Anonymous;
 
     /// <summary>Whether the caller's token allows more than the endpoint demands, e.g. for a method whose need depends on its input.</summary>
     public static bool HasScope(this HttpContext context, Scope scope) => context.Features.Get<Caller>()?.Scopes.Allow(scope) ?? false;

@@ -23,7 +23,7 @@ internal sealed class TokenMiddleware(RequestDelegate next, TokenTable tokens, I
         switch (credentials.Kind)
         {
             case CredentialKind.None when needed == Scope.Read && allowLoopbackRead && IsLocal(context):
-                context.Features.Set(new Caller("loopback", default(Scopes).With(Scope.Read)));
+                context.Features.Set(new Caller("loopback", default(Scopes).With(Scope.Read), "loopback"));
                 return next(context);
             case CredentialKind.None:
                 return RefuseAsync(context, "missing", RefusalKind.Unauthenticated, "a token is needed: send it as 'authorization: Bearer TOKEN'");
@@ -33,7 +33,7 @@ internal sealed class TokenMiddleware(RequestDelegate next, TokenTable tokens, I
         if (!tokens.TryFind(credentials.Token.Span, out var scopes, out var name))
             return RefuseAsync(context, "unknown_token", RefusalKind.Unauthenticated, "this token is not known here");
         var claimed = credentials.User ?? context.Request.Headers[CallerExtensions.ActorHeader].ToString();
-        context.Features.Set(new Caller(Caller.Name(name, claimed), scopes));
+        context.Features.Set(new Caller(Caller.Name(name, claimed), scopes, name));
         // A gRPC method that does not exist: whoever has a token may learn that.
         var unknownMethod = EdgeErrors.IsGrpc(context) && endpoint.Metadata.GetMetadata<GrpcMethodMetadata>() is null;
         return unknownMethod || scopes.Allow(needed)

@@ -151,6 +151,34 @@ public sealed class QueryTests
     }
 
     [Fact]
+    public async Task Watch_MoreThanOneCallerMay_IsRefusedAcrossItsCallsAndOthersDoNotNotice()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxWatchesPerCaller", "2")]);
+        using var one = host.Query.Watch(MetricsHost.Auth);
+        await RegisterAsync(one, "a", "vector(1)");
+        await NextAsync(one, e => e.WatchId == "a");
+        // What a caller says of itself does not make it another.
+        using var two = host.Query.Watch(new Metadata { { "authorization", $"Bearer {MetricsHost.Token}" }, { "x-vigil-actor", "alice" } });
+        await RegisterAsync(two, "b", "vector(1)");
+        await NextAsync(two, e => e.WatchId == "b");
+        // The same name again takes no further place.
+        await RegisterAsync(two, "b", "vector(2)");
+        await NextAsync(two, e => e.Vector?.Samples is [{ Value: 2 }]);
+        await RegisterAsync(two, "c", "vector(1)");
+        var failure = await Assert.ThrowsAsync<RpcException>(() => NextAsync(two, _ => false));
+        Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
+        Assert.Contains("Metrics:MaxWatchesPerCaller", failure.Status.Detail);
+
+        using var other = host.Query.Watch(new Metadata { { "authorization", "Bearer reader" } });
+        await RegisterAsync(other, "d", "vector(3)");
+        await NextAsync(other, e => e.WatchId == "d");
+        await NextAsync(one, e => !e.Changed);
+        // The call that ended gave its place back.
+        await RegisterAsync(one, "e", "vector(1)");
+        await NextAsync(one, e => e.WatchId == "e");
+    }
+
+    [Fact]
     public async Task Watch_MoreCallsThanAllowed_RefusesTheOneTooMany_UntilOneHasEnded()
     {
         await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxWatchStreams", "2")]);
