@@ -78,7 +78,10 @@ internal sealed partial class HttpCall
             var answer = IsPlain ? await channel.Invoke(CreateRequest(content, 1), Cts.Token).ConfigureAwait(false)
                 : retry is null ? await SendOnceAsync(content, 1).ConfigureAwait(false)
                 : await SendWithRetriesAsync(content, retry).ConfigureAwait(false);
-            return Received(answer);
+            Received(answer);
+            // Refused at once, the body may never be asked for: a writer would wait for that until somebody reads why, and callers write first.
+            if (requestStream is not null && StatusMapping.FromResponse(answer) is { StatusCode: not StatusCode.OK } refused) Complete(refused);
+            return answer;
         }
         catch (Exception e)
         {

@@ -56,6 +56,31 @@ public sealed class ChannelTests
     public void Address_NotHttp_IsRefused(string address) => Assert.Throws<ArgumentException>(() => GrpcChannel.ForAddress(address));
 
     [Fact]
+    public async Task Write_CallRefusedBeforeItsBodyIsAskedFor_FailsWithTheStatusThoughNobodyReads()
+    {
+        using var server = new ScriptedServer((_, _, _) => Task.FromResult(ScriptedServer.Refusal(StatusCode.ResourceExhausted)));
+        using var channel = server.Channel();
+        using var call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(ScriptedServer.Duplex, null, new CallOptions());
+
+        var writing = await Assert.ThrowsAsync<RpcException>(() => call.RequestStream.WriteAsync([1]).DefaultTimeout());
+        var reading = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(CancellationToken.None).DefaultTimeout());
+
+        Assert.Equal((StatusCode.ResourceExhausted, StatusCode.ResourceExhausted), (writing.StatusCode, reading.StatusCode));
+        Assert.Equal("scripted", reading.Status.Detail);
+    }
+
+    [Fact]
+    public async Task Write_ClientStreamRefusedBeforeItsBodyIsAskedFor_FailsWithTheStatus()
+    {
+        using var server = new ScriptedServer((_, _, _) => Task.FromResult(ScriptedServer.Refusal(StatusCode.ResourceExhausted)));
+        using var channel = server.Channel();
+        using var call = channel.CreateCallInvoker().AsyncClientStreamingCall(ScriptedServer.ClientStream, null, new CallOptions());
+
+        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => call.RequestStream.WriteAsync([1]).DefaultTimeout())).StatusCode);
+        Assert.Equal(StatusCode.ResourceExhausted, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync.DefaultTimeout())).StatusCode);
+    }
+
+    [Fact]
     public async Task Dispose_CallsRunning_AreCancelledAndNewOnesRefused()
     {
         using var server = new ScriptedServer((_, _, stop) => ScriptedServer.Never(stop));

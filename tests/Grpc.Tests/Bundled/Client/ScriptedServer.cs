@@ -10,6 +10,7 @@ internal sealed class ScriptedServer : HttpMessageHandler
 {
     public static readonly Method<byte[], byte[]> Unary = Make(MethodType.Unary);
     public static readonly Method<byte[], byte[]> ClientStream = Make(MethodType.ClientStreaming);
+    public static readonly Method<byte[], byte[]> Duplex = Make(MethodType.DuplexStreaming);
 
     private readonly Func<int, HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> script;
 
