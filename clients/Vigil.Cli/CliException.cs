@@ -13,9 +13,6 @@ internal static class ExitCode
     public const int Usage = 2;
     public const int Unreachable = 3;
     public const int NotAllowed = 4;
-
-    /// <summary>128 + SIGINT, as shells have it.</summary>
-    public const int Interrupted = 130;
 }
 
 /// <summary>Ends a command with a message and an exit code.</summary>
@@ -27,11 +24,8 @@ internal sealed class CliException(int exitCode, string message) : Exception(mes
 /// <summary>The one place where failures become messages and exit codes.</summary>
 internal static class Failures
 {
-    /// <summary>
-    /// Gives a command its action: failures are printed to standard error, one line, and become the exit code. Ctrl+C makes it
-    /// <paramref name="interrupted"/>: done, for what goes on until then.
-    /// </summary>
-    public static void Run(this Command command, Func<ParseResult, CancellationToken, Task<int>> action, int interrupted = ExitCode.Interrupted) =>
+    /// <summary>Gives a command its action: failures are printed to standard error, one line, and become the exit code.</summary>
+    public static void Run(this Command command, Func<ParseResult, CancellationToken, Task<int>> action) =>
         command.SetAction(async (parsed, cancellationToken) =>
         {
             try
@@ -40,11 +34,11 @@ internal static class Failures
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                return interrupted;
+                return ExitCode.Done;
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && cancellationToken.IsCancellationRequested)
             {
-                return interrupted;
+                return ExitCode.Done;
             }
             catch (CliException e)
             {

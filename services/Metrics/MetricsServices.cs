@@ -23,6 +23,7 @@ internal static class MetricsServices
         services.AddHostedService(s => s.GetRequiredService<Journal>());
         services.AddSingleton(new SeriesRules());
         services.AddSingleton<SeriesRouter>();
+        services.AddSingleton<SampleColumnsPool>();
         services.AddSingleton<QueryCoordinator>();
         services.AddSingleton<StreamLimits>();
         services.AddSingleton<WatchCallers>();

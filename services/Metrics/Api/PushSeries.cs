@@ -9,9 +9,11 @@ using SeriesKind = Vigil.Metrics.Series.SeriesKind;
 namespace Vigil.Metrics.Api;
 
 /// <summary>A grain that series of a stream live in.</summary>
-internal sealed class PushTarget(string grain)
+internal sealed class PushTarget(string key, IMonitoredServiceGrain grain)
 {
-    public string Grain => grain;
+    public string Key => key;
+
+    public IMonitoredServiceGrain Grain => grain;
 
     /// <summary>The newest frame sent to it.</summary>
     public ulong LastSequence { get; set; }
@@ -37,7 +39,7 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
     private int count;
 
     /// <summary>The grains in use.</summary>
-    public IReadOnlyCollection<PushTarget> Targets => targets.Values;
+    public Dictionary<string, PushTarget>.ValueCollection Targets => targets.Values;
 
     public bool TryFind(uint number, [NotNullWhen(true)] out PushedSeries? series)
     {
@@ -118,7 +120,7 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
     {
         // Given twice in one message: the first stands.
         if (TryFind(number, out _)) return;
-        if (!targets.TryGetValue(routed.Grain, out var target)) targets.Add(routed.Grain, target = new PushTarget(routed.Grain));
+        if (!targets.TryGetValue(routed.Grain, out var target)) targets.Add(routed.Grain, target = new PushTarget(routed.Grain, router.Grain(routed.Grain)));
         var series = new PushedSeries(number, spec.Labels, spec.Kind, target, routed.Id);
         target.ById[routed.Id] = series;
         count++;

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Grpc.Core;
 using Vigil.Metrics.Grains;
@@ -15,9 +17,15 @@ namespace Vigil.Metrics.Api;
 /// gRPC's flow control stops the caller.
 /// </summary>
 internal sealed class PushSession(
-    string streamId, IReadOnlyDictionary<string, string> labels, PushSeries series, SeriesRouter router, MetricsOptions options, TimeProvider clock, MetricsInstruments instruments)
+    string streamId, IReadOnlyDictionary<string, string> labels, PushSeries series, SeriesRouter router, SampleColumnsPool pool, MetricsOptions options, TimeProvider clock, MetricsInstruments instruments)
 {
     private readonly Channel<Answer> answers = Channel.CreateBounded<Answer>(new BoundedChannelOptions(options.MaxFramesInFlight) { SingleReader = true, SingleWriter = true });
+
+    // Handed from the loop that answers back to the one that reads: as many as there ever were frames in flight.
+    private readonly ConcurrentQueue<Answer> spareAnswers = new();
+
+    // Written one after the other, and serialized before the write returns.
+    private readonly PushResponse acknowledgement = new() { Ack = new Ack() };
     private ulong expected;
 
     /// <summary>Frames acknowledged.</summary>
@@ -68,7 +76,7 @@ internal sealed class PushSession(
             case { Declare: { } declare }:
                 var refusals = await series.DeclareAsync(declare, labels).ConfigureAwait(false);
                 foreach (var (reason, count) in refusals.Counts) instruments.Refuse(reason.ToCause(), count);
-                if (!refusals.IsEmpty) await answers.Writer.WriteAsync(new Answer(0, 0, refusals, []), ct).ConfigureAwait(false);
+                if (!refusals.IsEmpty) await answers.Writer.WriteAsync(new Answer { Refusals = refusals }, ct).ConfigureAwait(false);
                 break;
             case { Frame: { } frame }:
                 await answers.Writer.WriteAsync(Begin(frame), ct).ConfigureAwait(false);
@@ -101,17 +109,18 @@ internal sealed class PushSession(
         if (frame.Values.Count != samples) throw Invalid("frame.values", $"{frame.Values.Count} values for {samples} series_ids");
         if (frame.TimeOffsetsMs.Count != 0 && frame.TimeOffsetsMs.Count != samples) throw Invalid("frame.time_offsets_ms", $"{frame.TimeOffsetsMs.Count} offsets for {samples} series_ids; none or one each");
         expected = frame.Sequence + 1;
+        var answer = spareAnswers.TryDequeue(out var spare) ? spare : new Answer();
+        (answer.Sequence, answer.Samples) = (frame.Sequence, samples);
         if (samples > options.MaxSamplesPerFrame)
         {
             instruments.Refuse(RefusalCause.FrameTooLarge, samples);
-            var tooLarge = new RefusalList(frame.Sequence);
-            tooLarge.Add(0, "", RefusalReason.FrameTooLarge, $"frame.values: {samples} samples; at most {options.MaxSamplesPerFrame} in a frame (Metrics:{nameof(MetricsOptions.MaxSamplesPerFrame)})", (uint)samples);
-            return new Answer(frame.Sequence, samples, tooLarge, []);
+            answer.Refusals = new RefusalList(frame.Sequence);
+            answer.Refusals.Add(0, "", RefusalReason.FrameTooLarge, $"frame.values: {samples} samples; at most {options.MaxSamplesPerFrame} in a frame (Metrics:{nameof(MetricsOptions.MaxSamplesPerFrame)})", (uint)samples);
+            return answer;
         }
-        var refusals = Sort(frame, samples);
+        answer.Refusals = Sort(frame, samples);
         var now = clock.GetUtcNow();
         var received = now.ToUnixTimeMilliseconds() * 1000 + now.Microsecond;
-        var parts = new List<Part>();
         foreach (var target in series.Targets)
         {
             if (target.Columns is not { } columns) continue;
@@ -128,12 +137,13 @@ internal sealed class PushSession(
                 ReceivedUnixUs = received,
             };
             target.LastSequence = frame.Sequence;
-            parts.Add(new Part(target, columns, router.AppendAsync(target.Grain, batch)));
+            answer.Parts.Add(new Part(target, columns, batch, target.Grain.AppendAsync(batch)));
         }
-        return new Answer(frame.Sequence, samples, refusals, parts);
+        return answer;
     }
 
-    private RefusalList Sort(FrameColumns frame, int samples)
+    /// <summary>Puts the samples into their grains' columns; returns what is refused, or null.</summary>
+    private RefusalList? Sort(FrameColumns frame, int samples)
     {
         Dictionary<uint, uint>? undeclared = null;
         var numbers = frame.SeriesIds.Values;
@@ -148,10 +158,10 @@ internal sealed class PushSession(
                 continue;
             }
             var time = offsets.IsEmpty ? frame.BaseTimeUnixMs : unchecked(frame.BaseTimeUnixMs + offsets[i]);
-            (found.Target.Columns ??= new SampleColumns(samples)).Add(found.Id, time, values[i]);
+            (found.Target.Columns ??= pool.Rent(samples)).Add(found.Id, time, values[i]);
         }
+        if (undeclared is null) return null;
         var refusals = new RefusalList(frame.Sequence);
-        if (undeclared is null) return refusals;
         instruments.Refuse(RefusalCause.UndeclaredSeries, undeclared.Values.Sum(n => n));
         foreach (var (number, refused) in undeclared) refusals.Add(number, "", RefusalReason.UndeclaredSeries, $"number {number} is not declared on this stream", refused);
         return refusals;
@@ -161,7 +171,11 @@ internal sealed class PushSession(
     {
         try
         {
-            await foreach (var answer in answers.Reader.ReadAllAsync(ct).ConfigureAwait(false)) await AnswerAsync(answer, responses, ct).ConfigureAwait(false);
+            // Not cancelled: the reading loop ends with the call, and completes the channel.
+            while (await answers.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
+            {
+                while (answers.Reader.TryRead(out var answer)) await AnswerAsync(answer, responses, ct).ConfigureAwait(false);
+            }
         }
         catch
         {
@@ -172,24 +186,29 @@ internal sealed class PushSession(
         }
     }
 
-    private async Task AnswerAsync(Answer answer, IServerStreamWriter<PushResponse> responses, CancellationToken ct)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask AnswerAsync(Answer answer, IServerStreamWriter<PushResponse> responses, CancellationToken ct)
     {
         uint accepted = 0, duplicate = 0;
-        foreach (var (target, columns, stored) in answer.Parts)
+        for (var i = 0; i < answer.Parts.Count; i++)
         {
-            var reply = await stored.ConfigureAwait(false);
-            columns.Return();
+            var (target, columns, batch, stored) = answer.Parts[i];
+            // A value task is awaited once: what is left in the list is not.
+            answer.Parts[i] = default;
+            var reply = await router.StoredAsync(target.Key, batch, stored).ConfigureAwait(false);
+            pool.Return(columns);
             accepted += (uint)reply.Accepted;
             duplicate += (uint)reply.Duplicates;
-            foreach (var refused in reply.Refused) Describe(target, refused, answer.Refusals);
+            foreach (var refused in reply.Refused) Describe(target, refused, answer.Refusals ??= new RefusalList(answer.Sequence));
         }
-        foreach (var refusal in answer.Refusals) await responses.WriteAsync(new PushResponse { Refusal = refusal }, ct).ConfigureAwait(false);
+        foreach (var refusal in answer.Refusals?.AsEnumerable() ?? []) await responses.WriteAsync(new PushResponse { Refusal = refusal }, ct).ConfigureAwait(false);
         if (answer.Sequence == 0) return;
         Acknowledged++;
-        await responses.WriteAsync(new PushResponse
-        {
-            Ack = new Ack { Sequence = answer.Sequence, Accepted = accepted, Duplicate = duplicate, Refused = (uint)answer.Samples - accepted - duplicate },
-        }, ct).ConfigureAwait(false);
+        var ack = acknowledgement.Ack;
+        (ack.Sequence, ack.Accepted, ack.Duplicate, ack.Refused) = (answer.Sequence, accepted, duplicate, (uint)answer.Samples - accepted - duplicate);
+        answer.Clear();
+        spareAnswers.Enqueue(answer);
+        await responses.WriteAsync(acknowledgement, ct).ConfigureAwait(false);
     }
 
     private void Describe(PushTarget target, RefusedSamples refused, RefusalList refusals)
@@ -202,13 +221,32 @@ internal sealed class PushSession(
     // The call ends with the first failure; those of the frames behind it have the same cause and must only not go unobserved.
     private static async Task ObserveAsync(Answer answer)
     {
-        foreach (var part in answer.Parts) await ((Task)part.Stored).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var part in answer.Parts)
+        {
+            if (part.Target is not null) await ((Task)part.Stored.AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     private static RefusalException Invalid(string field, string description) => ServiceDefaults.Refusal.Invalid(field, description).ToException();
 
     /// <summary>What is to be said about a frame, once its parts are stored. Sequence 0: about a declaration.</summary>
-    private sealed record Answer(ulong Sequence, int Samples, RefusalList Refusals, List<Part> Parts);
+    private sealed class Answer
+    {
+        public ulong Sequence { get; set; }
 
-    private readonly record struct Part(PushTarget Target, SampleColumns Columns, Task<AppendReply> Stored);
+        public int Samples { get; set; }
+
+        /// <summary>Null where nothing is refused.</summary>
+        public RefusalList? Refusals { get; set; }
+
+        public List<Part> Parts { get; } = [];
+
+        public void Clear()
+        {
+            (Sequence, Samples, Refusals) = (0, 0, null);
+            Parts.Clear();
+        }
+    }
+
+    private readonly record struct Part(PushTarget Target, SampleColumns Columns, AppendBatch Batch, ValueTask<AppendReply> Stored);
 }

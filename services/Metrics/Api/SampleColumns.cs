@@ -1,17 +1,27 @@
-using System.Buffers;
+using System.Collections.Concurrent;
 
 namespace Vigil.Metrics.Api;
 
-/// <summary>Columns for one batch, from a pool. Give them back only after a call that returned: one that timed out may still read them.</summary>
-internal sealed class SampleColumns(int capacity)
+/// <summary>Columns for one batch. From <see cref="SampleColumnsPool"/>.</summary>
+internal sealed class SampleColumns
 {
-    public int[] Series { get; } = ArrayPool<int>.Shared.Rent(capacity);
+    public int[] Series { get; private set; } = [];
 
-    public long[] Times { get; } = ArrayPool<long>.Shared.Rent(capacity);
+    public long[] Times { get; private set; } = [];
 
-    public double[] Values { get; } = ArrayPool<double>.Shared.Rent(capacity);
+    public double[] Values { get; private set; } = [];
 
     public int Count { get; private set; }
+
+    /// <summary>Empties the columns and makes room for as many samples.</summary>
+    public void Clear(int capacity)
+    {
+        Count = 0;
+        if (Series.Length >= capacity) return;
+        Series = new int[capacity];
+        Times = new long[capacity];
+        Values = new double[capacity];
+    }
 
     public void Add(int series, long time, double value)
     {
@@ -19,11 +29,36 @@ internal sealed class SampleColumns(int capacity)
         Times[Count] = time;
         Values[Count++] = value;
     }
+}
 
-    public void Return()
+/// <summary>
+/// Columns that are free, for all push streams together. Not the shared array pool, which keeps few arrays of a size: a busy service has
+/// hundreds of frames on their way.
+/// </summary>
+internal sealed class SampleColumnsPool
+{
+    /// <summary>Samples that the columns kept have room for together: 80 MB, at 20 bytes a sample.</summary>
+    internal const int MostSamples = 4 * 1024 * 1024;
+
+    private readonly ConcurrentQueue<SampleColumns> free = new();
+    private int kept;
+
+    /// <summary>Columns at hand.</summary>
+    public int Count => free.Count;
+
+    /// <summary>Empty columns with room for as many samples.</summary>
+    public SampleColumns Rent(int capacity)
     {
-        ArrayPool<int>.Shared.Return(Series);
-        ArrayPool<long>.Shared.Return(Times);
-        ArrayPool<double>.Shared.Return(Values);
+        if (free.TryDequeue(out var columns)) Interlocked.Add(ref kept, -columns.Series.Length);
+        else columns = new SampleColumns();
+        columns.Clear(capacity);
+        return columns;
+    }
+
+    /// <summary>Takes columns back. Only after a call that returned: one that timed out may still read them.</summary>
+    public void Return(SampleColumns columns)
+    {
+        if (Interlocked.Add(ref kept, columns.Series.Length) <= MostSamples) free.Enqueue(columns);
+        else Interlocked.Add(ref kept, -columns.Series.Length);
     }
 }

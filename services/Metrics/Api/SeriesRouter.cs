@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Options;
 using Orleans;
 using Orleans.Runtime;
@@ -31,11 +32,30 @@ internal sealed class SeriesRouter(IGrainFactory grains, IOptions<MetricsOptions
         return routed;
     }
 
+    /// <summary>The grain with this key.</summary>
+    public IMonitoredServiceGrain Grain(string key) => grains.GetGrain<IMonitoredServiceGrain>(key);
+
     /// <summary>Stores a batch.</summary>
     /// <exception cref="RefusalException">The grain cannot be reached, the stream must be resumed, or there are too many streams.</exception>
-    public async Task<AppendReply> AppendAsync(string grain, AppendBatch batch)
+    public async Task<AppendReply> AppendAsync(string grain, AppendBatch batch) => await StoredAsync(grain, batch, Grain(grain).AppendAsync(batch)).ConfigureAwait(false);
+
+    /// <summary>Waits until a batch is stored.</summary>
+    /// <param name="grain">Key of the grain.</param>
+    /// <param name="batch">What was sent there.</param>
+    /// <param name="stored">What sending it returned.</param>
+    /// <exception cref="RefusalException">As <see cref="AppendAsync"/>.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<AppendReply> StoredAsync(string grain, AppendBatch batch, ValueTask<AppendReply> stored)
     {
-        var reply = await CallAsync(Grain(grain).AppendAsync(batch)).ConfigureAwait(false);
+        AppendReply reply;
+        try
+        {
+            reply = await stored.ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsPassing(e))
+        {
+            throw NotStored(e);
+        }
         return reply.Status switch
         {
             AppendStatus.PredecessorMissing => throw new RefusalException(RefusalKind.Unavailable,
@@ -46,17 +66,19 @@ internal sealed class SeriesRouter(IGrainFactory grains, IOptions<MetricsOptions
         };
     }
 
-    private IMonitoredServiceGrain Grain(string key) => grains.GetGrain<IMonitoredServiceGrain>(key);
-
     private static async Task<T> CallAsync<T>(Task<T> call)
     {
         try
         {
             return await call.ConfigureAwait(false);
         }
-        catch (Exception e) when (e is OrleansException or TimeoutException)
+        catch (Exception e) when (IsPassing(e))
         {
-            throw new RefusalException(RefusalKind.Unavailable, $"the samples could not be stored: {e.Message}");
+            throw NotStored(e);
         }
     }
+
+    private static bool IsPassing(Exception e) => e is OrleansException or TimeoutException;
+
+    private static RefusalException NotStored(Exception e) => new(RefusalKind.Unavailable, $"the samples could not be stored: {e.Message}");
 }

@@ -15,7 +15,7 @@ internal interface IMonitoredServiceGrain : IGrainWithStringKey
 
     /// <summary>Stores samples of declared series. A batch of a push stream that was stored before is not stored again.</summary>
     [Alias("Append")]
-    Task<AppendReply> AppendAsync(AppendBatch batch);
+    ValueTask<AppendReply> AppendAsync(AppendBatch batch);
 
     /// <summary>Reads windows of the series that selectors find, and may subscribe a standing query to them.</summary>
     [Alias("Select")]

@@ -1,4 +1,5 @@
-using System.Runtime.CompilerServices;
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using Orleans;
 using Orleans.Concurrency;
@@ -21,13 +22,10 @@ internal sealed class MonitoredServiceGrain(
     MetricsStore store, Journal journal, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
     : Grain, IMonitoredServiceGrain
 {
-    /// <summary>Rows kept for use again: as many as one commit takes from a busy grain.</summary>
-    private const int MaxSpareRows = 64;
-
     private readonly MetricsOptions options = settings.Value;
     private readonly JournalLine line = new();
     private readonly Queue<RowUnderWay> underWay = new();
-    private readonly Stack<RowUnderWay> spare = new();
+    private readonly ConcurrentQueue<RowUnderWay> spare = new();
     private readonly Dictionary<string, ulong> enqueued = new(StringComparer.Ordinal);
     private readonly Dictionary<LabelSet, int> declaring = [];
     private readonly Subscriptions subscriptions = new(settings.Value.MaxSubscribersPerShard);
@@ -37,6 +35,7 @@ internal sealed class MonitoredServiceGrain(
     private Checkpointer checkpointer = null!;
     private string key = "";
     private long nextRow;
+    private bool applying;
     private bool registered;
     private bool broken;
     private string why = "";
@@ -100,7 +99,7 @@ internal sealed class MonitoredServiceGrain(
                 refused = true;
             }
         }
-        if (added is not null) await StoreAsync(new RowUnderWay(key) { Row = { Kind = JournalKind.Declarations, Data = JournalCodec.WriteSeries(added) } });
+        if (added is not null) await Store(new RowUnderWay(key, spare) { Row = { Kind = JournalKind.Declarations, Stream = "", Sequence = 0, Data = JournalCodec.WriteSeries(added) } });
         if (others is not null) await others;
         return new DeclareReply
         {
@@ -109,25 +108,22 @@ internal sealed class MonitoredServiceGrain(
         };
     }
 
-    public async Task<AppendReply> AppendAsync(AppendBatch batch)
+    public ValueTask<AppendReply> AppendAsync(AppendBatch batch)
     {
         ThrowIfBroken();
         if (batch.StreamId.Length > 0)
         {
             var known = enqueued.TryGetValue(batch.StreamId, out var last);
-            if (known && batch.Sequence <= last) return await AlreadyStoredAsync(batch);
-            if (batch.Previous > last) return new AppendReply { Status = AppendStatus.PredecessorMissing };
-            if (!known && enqueued.Count >= options.MaxStreamsRemembered && !ForgetIdleStreams()) return new AppendReply { Status = AppendStatus.TooManyStreams };
+            if (known && batch.Sequence <= last) return AlreadyStoredAsync(batch);
+            if (batch.Previous > last) return new(new AppendReply { Status = AppendStatus.PredecessorMissing });
+            if (!known && enqueued.Count >= options.MaxStreamsRemembered && !ForgetIdleStreams()) return new(new AppendReply { Status = AppendStatus.TooManyStreams });
         }
-        var work = spare.TryPop(out var used) ? used : new RowUnderWay(key);
+        var work = spare.TryDequeue(out var used) ? used : new RowUnderWay(key, spare);
         Encode(batch, work);
         if (batch.StreamId.Length > 0) enqueued[batch.StreamId] = batch.Sequence;
-        if (work.Row.Data.Length > JournalCodec.HeaderBytes) await StoreAsync(work);
-        var reply = Reply(work.Tally);
-        // After a failure it is left alone: the journal may still hold it.
-        work.Clear();
-        if (spare.Count < MaxSpareRows) spare.Push(work);
-        return reply;
+        if (work.Row.Data.Length > JournalCodec.HeaderBytes) return Store(work);
+        work.Applied(Reply(work.Tally));
+        return work.Reply;
     }
 
     public async Task<SelectReply> SelectAsync(SelectRequest request)
@@ -164,6 +160,8 @@ internal sealed class MonitoredServiceGrain(
     private async Task TickAsync()
     {
         if (broken) return;
+        // A grain that has become quiet keeps no memory for rows to come; a busy one makes new ones once in a while.
+        spare.Clear();
         var now = Now();
         subscriptions.Expire(now, state.Table);
         await checkpointer.RunAsync(now);
@@ -178,7 +176,7 @@ internal sealed class MonitoredServiceGrain(
         var now = Now();
         var newest = now + (long)options.MaxAhead.TotalMilliseconds;
         var oldest = now - (long)options.Retention.TotalMilliseconds;
-        var buffer = work.Rent(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
+        var buffer = work.Buffer(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
         var length = JournalCodec.WriteHeader(buffer);
         var previousId = 0;
         long previousTime = 0;
@@ -197,45 +195,45 @@ internal sealed class MonitoredServiceGrain(
         work.ReceivedUnixUs = batch.ReceivedUnixUs;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask StoreAsync(RowUnderWay work)
+    /// <summary>Sends a row on its way; the result is there once it is durable and applied.</summary>
+    private ValueTask<AppendReply> Store(RowUnderWay work)
     {
         work.Row.No = nextRow++;
+        work.Trace = Activity.Current;
         underWay.Enqueue(work);
-        try
-        {
-            await journal.AppendAsync(line, work.Row);
-        }
-        catch (JournalException e)
-        {
-            Break(e);
-            throw Unavailable();
-        }
-        work.IsDurable = true;
-        ApplyDurable();
-        // A row before this one may still be on its way to this grain's turn.
-        if (!work.IsApplied) await work.WhenApplied;
+        var reply = work.Reply;
+        work.Durable = journal.AppendAsync(line, work.Row);
+        if (!applying) _ = ApplyDurableAsync();
+        return reply;
     }
 
-    private void ApplyDurable()
+    /// <summary>Applies rows in their order as they become durable, until none is under way. One of these runs at a time.</summary>
+    private async Task ApplyDurableAsync()
     {
-        while (!broken && underWay.TryPeek(out var work) && work.IsDurable)
+        applying = true;
+        try
         {
-            underWay.Dequeue();
-            try
+            while (underWay.TryPeek(out var work))
             {
+                await work.Durable;
+                // Who is told of the samples continues the trace of the call that brought them.
+                if (Activity.Current != work.Trace) Activity.Current = work.Trace;
                 Apply(work);
+                checkpointer.Journaled(work.Row.Data.Length);
+                underWay.Dequeue();
+                work.Applied(Reply(work.Tally));
+                if (checkpointer.IsDue) _ = checkpointer.RunAsync(Now());
             }
-            catch (InvalidDataException e)
-            {
-                work.Fail(Unavailable());
-                Break(e);
-                return;
-            }
-            checkpointer.Journaled(work.Row.Data.Length);
-            work.Applied();
         }
-        if (checkpointer.IsDue) _ = checkpointer.RunAsync(Now());
+        // Whatever it was: were the loop to end without this, those whose rows are under way would wait for ever.
+        catch (Exception e)
+        {
+            Break(e);
+        }
+        finally
+        {
+            applying = false;
+        }
     }
 
     private void Apply(RowUnderWay work)
@@ -259,7 +257,7 @@ internal sealed class MonitoredServiceGrain(
     }
 
     /// <summary>A resent frame: known as soon as its first sending is settled.</summary>
-    private async Task<AppendReply> AlreadyStoredAsync(AppendBatch batch)
+    private async ValueTask<AppendReply> AlreadyStoredAsync(AppendBatch batch)
     {
         foreach (var work in underWay)
         {

@@ -61,28 +61,35 @@ internal sealed class MetricsStore(IDatabase database)
     }
 
     /// <summary>Writes some series of a checkpoint.</summary>
-    public ValueTask SaveSeriesAsync(string grain, ArraySegment<SavedSeries> series, CancellationToken ct) => database.WriteRowsAsync((grain, series), static (rows, step) =>
+    public async ValueTask SaveSeriesAsync(string grain, ArraySegment<SavedSeries> series, CancellationToken ct)
     {
-        foreach (ref readonly var saved in step.series.AsSpan())
+        // Off the grain's turn, which so goes on taking samples: SQLite works on the thread that calls it.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await database.WriteRowsAsync((Grain: grain, Series: series), Save, ct).ConfigureAwait(false);
+    }
+
+    private static void Save(IRowWriter rows, (string Grain, ArraySegment<SavedSeries> Series) step)
+    {
+        foreach (ref readonly var saved in step.Series.AsSpan())
         {
             if (saved.Declaration is not null)
             {
                 rows.Begin("INSERT INTO metric_series (grain, series, declaration) VALUES ($1, $2, $3) ON CONFLICT (grain, series) DO NOTHING")
-                    .Bind(step.grain).Bind(saved.Id).Bind(saved.Declaration).Run();
+                    .Bind(step.Grain).Bind(saved.Id).Bind(saved.Declaration).Run();
             }
             foreach (ref readonly var block in saved.Sealed.Span)
             {
                 Bind(rows.Begin("""
                     INSERT INTO metric_chunks (grain, series, last_ms, first_ms, count, data) VALUES ($1, $2, $3, $4, $5, $6)
                     ON CONFLICT (grain, series, last_ms) DO UPDATE SET first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
-                    """).Bind(step.grain).Bind(saved.Id), block).Run();
+                    """).Bind(step.Grain).Bind(saved.Id), block).Run();
             }
             Bind(rows.Begin("""
                 INSERT INTO metric_heads (grain, series, sealed_ms, last_ms, first_ms, count, data) VALUES ($1, $2, $3, $4, $5, $6, $7)
                 ON CONFLICT (grain, series) DO UPDATE SET sealed_ms = excluded.sealed_ms, last_ms = excluded.last_ms, first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
-                """).Bind(step.grain).Bind(saved.Id).Bind(saved.SealedThrough), saved.Head).Run();
+                """).Bind(step.Grain).Bind(saved.Id).Bind(saved.SealedThrough), saved.Head).Run();
         }
-    }, ct);
+    }
 
     /// <summary>Ends a checkpoint: from now on the journal up to <paramref name="through"/> is not needed.</summary>
     /// <param name="grain">The grain's key.</param>
@@ -92,6 +99,7 @@ internal sealed class MetricsStore(IDatabase database)
     /// <param name="ct">Gives up.</param>
     public async Task FinishCheckpointAsync(string grain, long through, int nextSeries, KeyValuePair<string, StreamPosition>[] streams, CancellationToken ct)
     {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await database.WriteRowsAsync((grain, through, nextSeries, streams), static (rows, end) =>
         {
             rows.Begin("UPDATE metric_grains SET checkpoint_no = $1, next_series = $2 WHERE grain = $3").Bind(end.through).Bind(end.nextSeries).Bind(end.grain).Run();

@@ -41,6 +41,37 @@ public sealed class MonitoredServiceGrainTests
     }
 
     [Fact]
+    public async Task Append_ManyInFlight_EachGetsItsOwnReply()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:JournalBatchRows", "7")]);
+        var grain = host.Grain("api");
+        var id = await DeclareAsync(grain);
+        var (time, total) = (Now - 100_000, 0);
+        // Round after round, so that rows and their buffers are used again, in another order than they were made.
+        for (var round = 0; round < 5; round++)
+        {
+            var calls = Enumerable.Range(1, 100).Select(async n =>
+            {
+                var count = 1 + n % 5;
+                var batch = new AppendBatch
+                {
+                    Count = count + 1,
+                    // The last one is of no series.
+                    Series = [.. Enumerable.Repeat(id, count), 1_000 + n],
+                    Times = [.. Enumerable.Range(0, count + 1).Select(_ => time++)],
+                    Values = [.. Enumerable.Repeat((double)n, count + 1)],
+                };
+                total += count;
+                var reply = await grain.AppendAsync(batch).DefaultTimeout();
+                var refused = Assert.Single(reply.Refused);
+                Assert.Equal((count, 0, 1_000 + n, RefusalCause.UndeclaredSeries, 1), (reply.Accepted, reply.Duplicates, refused.Series, refused.Cause, refused.Samples));
+            }).ToArray();
+            await Task.WhenAll(calls).DefaultTimeout();
+        }
+        Assert.Equal(total, (await grain.GetStatusAsync().DefaultTimeout()).SamplesInMemory);
+    }
+
+    [Fact]
     public async Task Append_ThatCannotBeWritten_FailsAndTheGrainStartsAgainFromTheDatabase()
     {
         await using var host = await MetricsHost.StartAsync();

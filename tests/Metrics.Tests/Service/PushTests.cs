@@ -335,7 +335,7 @@ public sealed class PushTests
         var declare = new Declare();
         declare.Series.Add(PushClient.Series(1, "m"));
         Assert.Empty(await series.DeclareAsync(declare, new Dictionary<string, string>()).DefaultTimeout());
-        var session = new PushSession("s1", new Dictionary<string, string>(), series, router, options, TimeProvider.System, host.Services.GetRequiredService<MetricsInstruments>());
+        var session = new PushSession("s1", new Dictionary<string, string>(), series, router, new SampleColumnsPool(), options, TimeProvider.System, host.Services.GetRequiredService<MetricsInstruments>());
         var caller = new EagerCaller(frames: 100, Now);
 
         // The journal cannot commit as long as somebody else holds SQLite's one writer.
