@@ -52,6 +52,8 @@ public sealed class DeliveryLogTests
 
         public ValueTask<DbConnection> OpenAsync(CancellationToken ct = default) => throw new NotSupportedException();
 
+        public ValueTask WriteRowsAsync<TState>(TState state, Action<IRowWriter, TState> write, CancellationToken ct = default) => throw new NotSupportedException();
+
         public ValueTask<T> WriteAsync<T>(Func<DbTransaction, CancellationToken, ValueTask<T>> work, CancellationToken ct = default)
         {
             writes.Writer.TryWrite(true);
