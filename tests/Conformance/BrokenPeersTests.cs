@@ -140,6 +140,28 @@ public sealed class BrokenPeersTests(ConformanceFixture fixture)
         Assert.Equal("after", other.ResponseStream.Current.Text);
     }
 
+    [Fact]
+    public async Task Client_ServerEndsTheCallWhileMessagesAreWritten_ReaderSeesTheServersStatus()
+    {
+        using var channel = GrpcChannel.ForAddress(fixture.Server.Address);
+        var client = new Conformance.ConformanceClient(channel);
+        // Whether a write or the status is first is chance.
+        for (var round = 0; round < 100; round++)
+        {
+            using var call = client.Chat();
+            var writing = Task.Run(async () =>
+            {
+                var ask = new Ask { Code = (int)StatusCode.FailedPrecondition, Text = "enough", Payload = ByteString.CopyFrom(new byte[1000]) };
+                while (true) await call.RequestStream.WriteAsync(ask);
+            });
+
+            var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext().DefaultTimeout());
+
+            Assert.Equal((StatusCode.FailedPrecondition, "enough"), (error.StatusCode, error.Status.Detail));
+            Assert.NotNull(await Record.ExceptionAsync(() => writing.DefaultTimeout()));
+        }
+    }
+
 #if !PACKAGESET_OFFICIAL   // whose client takes a connection's end for the stream's, by its code
     [Theory]
     [InlineData(0x0, StatusCode.Unavailable)]         // NO_ERROR

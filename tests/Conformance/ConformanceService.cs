@@ -91,7 +91,10 @@ public sealed class ConformanceService(Probes probes, Func<Conformance.Conforman
     {
         Begin(context.RequestHeaders.GetValue("probe") ?? "", context);
         await foreach (var ask in requestStream.ReadAllAsync(context.CancellationToken))
+        {
+            if (ask.Code != 0) throw new RpcException(new Status((StatusCode)ask.Code, ask.Text));
             await responseStream.WriteAsync(new Answer { Payload = ask.Payload, Text = ask.Text, Number = ask.Count });
+        }
     }
 
     public override Task<Answer> Fail(Ask request, ServerCallContext context)

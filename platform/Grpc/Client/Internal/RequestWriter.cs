@@ -51,7 +51,11 @@ internal sealed class RequestWriter<TRequest>(HttpCall call, Marshaller<TRequest
         // A message that could not be written at all leaves the stream as it was: it is for the caller to end the call.
         if (error is RpcException) return error;
         if (response is not null) await response.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return call.HasEnded ? call.ToException() : call.Fail("Error writing the message.", error);
+        if (call.HasEnded) return call.ToException();
+        // The status is for whoever reads the responses to find: it may lie there already, and a write that failed must not take its place.
+        return new RpcException(error is OperationCanceledException
+            ? new Status(StatusCode.Unavailable, "Error writing the message. The server takes no more.", error)
+            : StatusMapping.FromException("Error writing the message.", error));
     }
 
     public Task CompleteAsync()
