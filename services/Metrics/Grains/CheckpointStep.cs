@@ -23,7 +23,7 @@ internal sealed class CheckpointStep
         if (saved.Length < entries.Count) (saved, marks) = (new SavedSeries[entries.Count], new int[entries.Count]);
         var unsaved = 0;
         foreach (var entry in entries) unsaved += entry.Samples.UnsavedBlocks.Length;
-        if (blocks.Length < unsaved) blocks = new SampleBlock[unsaved];
+        if (blocks.Length < unsaved) blocks = new SampleBlock[Math.Max(unsaved, 2 * blocks.Length)];
         var start = 0;
         foreach (var entry in entries)
         {
