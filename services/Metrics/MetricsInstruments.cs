@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Vigil.Metrics.Grains;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics;
@@ -11,16 +12,21 @@ internal sealed class MetricsInstruments
     public const string MeterName = "Vigil.Metrics";
 
     private readonly Counter<long> refused;
+    private readonly Counter<long> requestsRefused;
     private readonly KeyValuePair<string, object?>[] causes =
         [.. Enum.GetNames<RefusalCause>().Select(name => new KeyValuePair<string, object?>("cause", Snake(name)))];
+    private readonly KeyValuePair<string, object?>[] doors =
+        [.. Enum.GetNames<Door>().Select(name => new KeyValuePair<string, object?>("door", Snake(name)))];
 
     public MetricsInstruments(IMeterFactory meters)
     {
         var meter = meters.Create(MeterName);
         Accepted = meter.CreateCounter<long>("vigil.metrics.samples.accepted", "{sample}", "Samples stored durably.");
         Duplicates = meter.CreateCounter<long>("vigil.metrics.samples.duplicate", "{sample}", "Samples that were stored before and are counted once.");
-        refused = meter.CreateCounter<long>("vigil.metrics.samples.refused", "{sample}", "Samples and declarations refused, by cause.");
+        refused = meter.CreateCounter<long>("vigil.metrics.samples.refused", "{sample}", "Samples and declarations refused, by cause and by the door at which they came in.");
+        requestsRefused = meter.CreateCounter<long>("vigil.metrics.requests.refused", "{request}", "Requests of OTLP and remote write refused as a whole, by door and reason.");
         PushStreams = meter.CreateUpDownCounter<long>("vigil.metrics.push.streams", "{stream}", "Push streams open.");
+        WriteRequests = meter.CreateUpDownCounter<long>("vigil.metrics.write.requests", "{request}", "Remote write and OTLP/HTTP requests being worked on.");
         WatchStreams = meter.CreateUpDownCounter<long>("vigil.metrics.watch.streams", "{stream}", "Watch calls open.");
         Watches = meter.CreateUpDownCounter<long>("vigil.metrics.watches", "{watch}", "Expressions being watched.");
         WatchesRefused = meter.CreateCounter<long>("vigil.metrics.watches.refused", "{watch}", "Expressions not watched, because their call or caller watched as many as it may, by limit.");
@@ -39,6 +45,8 @@ internal sealed class MetricsInstruments
     public Counter<long> Duplicates { get; }
 
     public UpDownCounter<long> PushStreams { get; }
+
+    public UpDownCounter<long> WriteRequests { get; }
 
     public UpDownCounter<long> WatchStreams { get; }
 
@@ -62,8 +70,11 @@ internal sealed class MetricsInstruments
 
     public Histogram<double> Queries { get; }
 
+    /// <summary>Requests that were refused as a whole, by door and reason.</summary>
+    public void RefuseRequest(Door door, string reason) => requestsRefused.Add(1, doors[(int)door], new KeyValuePair<string, object?>("reason", reason));
+
     /// <summary>Counts what was refused.</summary>
-    public void Refuse(RefusalCause cause, long samples = 1) => refused.Add(samples, causes[(int)cause]);
+    public void Refuse(Door door, RefusalCause cause, long samples = 1) => refused.Add(samples, causes[(int)cause], doors[(int)door]);
 
     /// <summary>Notes how long a query took.</summary>
     public void Queried(string kind, bool failed, TimeSpan took) =>

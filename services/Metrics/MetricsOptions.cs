@@ -48,6 +48,21 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(1, 10_000_000)]
     public int MaxPointsPerExport { get; set; } = 100_000;
 
+    /// <summary>Bytes of one remote write or OTLP/HTTP request after decompression. As sent it may have <c>Listen:MaxRequestBytes</c>.</summary>
+    [Range(1_024, 1_073_741_824)]
+    public int MaxBodyBytes { get; set; } = 32 * 1024 * 1024;
+
+    /// <summary>Remote write and OTLP/HTTP requests worked on at once in this process; more are asked to come again.</summary>
+    [Range(1, 100_000)]
+    public int MaxWriteRequests { get; set; } = 256;
+
+    /// <summary>
+    /// Series whose place is remembered between remote write requests, so that they are not looked up by their labels each time: about 80 bytes each. Should be
+    /// above the number of series that come in.
+    /// </summary>
+    [Range(16, 100_000_000)]
+    public int MaxCachedSeries { get; set; } = 1_000_000;
+
     /// <summary>Streams whose last sequence number a grain remembers; idle ones are forgotten after <see cref="StreamMemory"/>.</summary>
     [Range(1, 1_000_000)]
     public int MaxStreamsRemembered { get; set; } = 10_000;

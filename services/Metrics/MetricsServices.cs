@@ -24,6 +24,8 @@ internal static class MetricsServices
         services.AddSingleton(new SeriesRules());
         services.AddSingleton<SeriesRouter>();
         services.AddSingleton<SampleColumnsPool>();
+        services.AddSingleton<SeriesCache>();
+        services.AddSingleton<OtlpIntake>();
         services.AddSingleton<QueryCoordinator>();
         services.AddSingleton<StreamLimits>();
         services.AddSingleton<WatchCallers>();
@@ -38,6 +40,8 @@ internal static class MetricsServices
         app.MapGrpcService<IngestApi>();
         app.MapGrpcService<OtlpApi>();
         app.MapGrpcService<QueryApi>();
+        OtlpHttpApi.Map(app);
+        RemoteWriteApi.Map(app);
         PrometheusApi.Map(app);
         return app;
     }

@@ -11,11 +11,16 @@ using Vigil.Metrics.Series;
 namespace Vigil.Metrics.Api;
 
 /// <summary>A point of an export as a sample.</summary>
+/// <param name="Series">Its series.</param>
+/// <param name="TimeMs">Milliseconds since 1970.</param>
+/// <param name="Value">Its value.</param>
+/// <param name="Delta">It is an increase.</param>
 internal readonly record struct OtlpSample(SeriesSpec Series, long TimeMs, double Value, bool Delta);
 
 /// <summary>
-/// Turns an OTLP export into samples, by the specification "Prometheus and OpenMetrics Compatibility": gauges, sums and
-/// histograms with explicit bounds; resource attributes become <c>job</c>, <c>instance</c> and the series <c>target_info</c>.
+/// Turns an OTLP export into samples, by the specification "Prometheus and OpenMetrics Compatibility": histograms with explicit bounds become
+/// classic ones, exponential ones native ones, summaries a series per quantile; resource attributes become <c>job</c>, <c>instance</c> and the series
+/// <c>target_info</c>. Exemplars are left out.
 /// Points that cannot be taken are counted with a sentence each kind.
 /// </summary>
 internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
@@ -52,7 +57,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
         var newest = 0L;
         foreach (var scope in resource.ScopeMetrics)
         {
-            var labels = Scoped(identity, scope.Scope);
+            var labels = Scoped(identity, scope.Scope, scope.SchemaUrl);
             foreach (var metric in scope.Metrics) newest = Math.Max(newest, AddMetric(metric, labels));
         }
         if (newest == 0 || info.Count == identity.Count) return;
@@ -75,11 +80,10 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
                 if (Temporality(metric, metric.Histogram.AggregationTemporality, metric.Histogram.DataPoints.Count) is not { } delta) return 0;
                 return AddHistograms(metric, delta, labels);
             case Metric.DataOneofCase.ExponentialHistogram:
-                Refuse(RefusalCause.Unsupported, $"{metric.Name}: exponential histograms are not stored", metric.ExponentialHistogram.DataPoints.Count);
-                return 0;
+                if (Temporality(metric, metric.ExponentialHistogram.AggregationTemporality, metric.ExponentialHistogram.DataPoints.Count) is not { } exponentialDelta) return 0;
+                return AddExponential(metric, exponentialDelta);
             case Metric.DataOneofCase.Summary:
-                Refuse(RefusalCause.Unsupported, $"{metric.Name}: summaries are not stored", metric.Summary.DataPoints.Count);
-                return 0;
+                return AddSummaries(metric, labels);
             default:
                 Refuse(RefusalCause.Unsupported, $"{metric.Name}: this kind of data is not known", 1);
                 return 0;
@@ -124,13 +128,50 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
             for (var i = 0; i < point.ExplicitBounds.Count && i < point.BucketCounts.Count; i++)
             {
                 cumulative += point.BucketCounts[i];
-                AddBucket(name, attributed, point.ExplicitBounds[i].ToString("R", CultureInfo.InvariantCulture), traits, time, Or(cumulative), delta);
+                AddBucket(name, attributed, GoText.Float(point.ExplicitBounds[i]), traits, time, Or(cumulative), delta);
             }
             AddBucket(name, attributed, "+Inf", traits, time, Or(point.Count), delta);
             AddSample(name + "_count", attributed, traits, time, Or(point.Count), delta);
             if (point.HasSum) AddSample(name + "_sum", attributed, traits, time, Or(point.Sum), delta);
 
             double Or(double value) => gone ? PromQL.Samples.Stale : value;
+        }
+        return newest;
+    }
+
+    private long AddExponential(Metric metric, bool delta)
+    {
+        var newest = 0L;
+        foreach (var point in metric.ExponentialHistogram.DataPoints)
+        {
+            var time = Time(point.TimeUnixNano);
+            newest = Math.Max(newest, time);
+            if (delta && (point.Flags & (uint)DataPointFlags.NoRecordedValueMask) != 0) continue;
+            if (OtlpHistograms.From(point, out var fault) is not null) Refuse(RefusalCause.Unsupported, $"{metric.Name}: exponential histograms are not stored", 1);
+            else Refuse(RefusalCause.BadHistogram, $"{metric.Name}: {fault}", 1);
+        }
+        return newest;
+    }
+
+    private long AddSummaries(Metric metric, Dictionary<string, string> labels)
+    {
+        var name = OtlpNames.Metric(metric.Name, metric.Unit, false, false);
+        var counter = new SeriesTraits(SeriesKind.Counter, metric.Unit, metric.Description);
+        var gauge = counter with { Kind = SeriesKind.Gauge };
+        var newest = 0L;
+        foreach (var point in metric.Summary.DataPoints)
+        {
+            var time = Time(point.TimeUnixNano);
+            newest = Math.Max(newest, time);
+            var gone = (point.Flags & (uint)DataPointFlags.NoRecordedValueMask) != 0;
+            var attributed = Attributed(labels, point.Attributes);
+            foreach (var quantile in point.QuantileValues)
+            {
+                var labelled = new Dictionary<string, string>(attributed, StringComparer.Ordinal) { ["quantile"] = GoText.Float(quantile.Quantile) };
+                AddSample(name, labelled, gauge, time, gone ? PromQL.Samples.Stale : quantile.Value, delta: false);
+            }
+            AddSample(name + "_sum", attributed, counter, time, gone ? PromQL.Samples.Stale : point.Sum, delta: false);
+            AddSample(name + "_count", attributed, counter, time, gone ? PromQL.Samples.Stale : point.Count, delta: false);
         }
         return newest;
     }
@@ -191,9 +232,10 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
         return identity;
     }
 
-    private static Dictionary<string, string> Scoped(Dictionary<string, string> identity, InstrumentationScope? scope)
+    private static Dictionary<string, string> Scoped(Dictionary<string, string> identity, InstrumentationScope? scope, string schema)
     {
         var labels = new Dictionary<string, string>(identity, StringComparer.Ordinal);
+        if (schema.Length > 0) labels["otel_scope_schema_url"] = schema;
         if (scope is null) return labels;
         if (scope.Name.Length > 0) labels["otel_scope_name"] = scope.Name;
         if (scope.Version.Length > 0) labels["otel_scope_version"] = scope.Version;

@@ -75,7 +75,7 @@ internal sealed class PushSession(
         {
             case { Declare: { } declare }:
                 var refusals = await series.DeclareAsync(declare, labels).ConfigureAwait(false);
-                foreach (var (reason, count) in refusals.Counts) instruments.Refuse(reason.ToCause(), count);
+                foreach (var (reason, count) in refusals.Counts) instruments.Refuse(Door.Push, reason.ToCause(), count);
                 if (!refusals.IsEmpty) await answers.Writer.WriteAsync(new Answer { Refusals = refusals }, ct).ConfigureAwait(false);
                 break;
             case { Frame: { } frame }:
@@ -113,7 +113,7 @@ internal sealed class PushSession(
         (answer.Sequence, answer.Samples) = (frame.Sequence, samples);
         if (samples > options.MaxSamplesPerFrame)
         {
-            instruments.Refuse(RefusalCause.FrameTooLarge, samples);
+            instruments.Refuse(Door.Push, RefusalCause.FrameTooLarge, samples);
             answer.Refusals = new RefusalList(frame.Sequence);
             answer.Refusals.Add(0, "", RefusalReason.FrameTooLarge, $"frame.values: {samples} samples; at most {options.MaxSamplesPerFrame} in a frame (Metrics:{nameof(MetricsOptions.MaxSamplesPerFrame)})", (uint)samples);
             return answer;
@@ -162,7 +162,7 @@ internal sealed class PushSession(
         }
         if (undeclared is null) return null;
         var refusals = new RefusalList(frame.Sequence);
-        instruments.Refuse(RefusalCause.UndeclaredSeries, undeclared.Values.Sum(n => n));
+        instruments.Refuse(Door.Push, RefusalCause.UndeclaredSeries, undeclared.Values.Sum(n => n));
         foreach (var (number, refused) in undeclared) refusals.Add(number, "", RefusalReason.UndeclaredSeries, $"number {number} is not declared on this stream", refused);
         return refusals;
     }

@@ -10,9 +10,15 @@ internal sealed class StreamLimits(IOptions<MetricsOptions> options, MetricsInst
     private readonly Places push = new(options.Value.MaxPushStreams, "push streams", nameof(MetricsOptions.MaxPushStreams), instruments.PushStreams);
     private readonly Places watch = new(options.Value.MaxWatchStreams, "Watch calls", nameof(MetricsOptions.MaxWatchStreams), instruments.WatchStreams);
 
+    private readonly Places write = new(options.Value.MaxWriteRequests, "write requests", nameof(MetricsOptions.MaxWriteRequests), instruments.WriteRequests);
+
     /// <summary>Takes a place for a push stream, until the result is disposed.</summary>
     /// <exception cref="RefusalException">All are taken.</exception>
     public IDisposable EnterPush() => push.Enter();
+
+    /// <summary>Takes a place for a remote write or OTLP/HTTP request, until the result is disposed.</summary>
+    /// <exception cref="RefusalException">All are taken.</exception>
+    public IDisposable EnterWrite() => write.Enter();
 
     /// <summary>Takes a place for a Watch call, until the result is disposed.</summary>
     /// <exception cref="RefusalException">All are taken.</exception>

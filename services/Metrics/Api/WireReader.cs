@@ -13,6 +13,9 @@ internal ref struct WireReader(ReadOnlySpan<byte> data)
 
     public readonly bool IsAtEnd => position == data.Length;
 
+    /// <summary>Bytes read so far.</summary>
+    public readonly int Position => position;
+
     /// <summary>How many numbers end in these bytes.</summary>
     public static int CountVarints(ReadOnlySpan<byte> packed)
     {

@@ -122,7 +122,7 @@ internal sealed class MonitoredServiceGrain(
         Encode(batch, work);
         if (batch.StreamId.Length > 0) enqueued[batch.StreamId] = batch.Sequence;
         if (work.Row.Data.Length > JournalCodec.HeaderBytes) return Store(work);
-        work.Applied(Reply(work.Tally));
+        work.Applied(Reply(work));
         return work.Reply;
     }
 
@@ -193,6 +193,7 @@ internal sealed class MonitoredServiceGrain(
         work.Row.Sequence = batch.Sequence;
         work.Row.Data = buffer.AsMemory(0, length);
         work.ReceivedUnixUs = batch.ReceivedUnixUs;
+        work.Door = batch.Door;
     }
 
     /// <summary>Sends a row on its way; the result is there once it is durable and applied.</summary>
@@ -221,7 +222,7 @@ internal sealed class MonitoredServiceGrain(
                 Apply(work);
                 checkpointer.Journaled(work.Row.Data.Length);
                 underWay.Dequeue();
-                work.Applied(Reply(work.Tally));
+                work.Applied(Reply(work));
                 if (checkpointer.IsDue) _ = checkpointer.RunAsync(Now());
             }
         }
@@ -269,12 +270,13 @@ internal sealed class MonitoredServiceGrain(
         return new AppendReply { Duplicates = batch.Count };
     }
 
-    private AppendReply Reply(AppendTally tally)
+    private AppendReply Reply(RowUnderWay work)
     {
+        var tally = work.Tally;
         instruments.Accepted.Add(tally.Accepted);
         if (tally.Duplicates > 0) instruments.Duplicates.Add(tally.Duplicates);
         if (tally.Refused.Count == 0) return new AppendReply { Accepted = tally.Accepted, Duplicates = tally.Duplicates };
-        foreach (var ((_, cause), samples) in tally.Refused) instruments.Refuse(cause, samples);
+        foreach (var ((_, cause), samples) in tally.Refused) instruments.Refuse(work.Door, cause, samples);
         return new AppendReply
         {
             Accepted = tally.Accepted,

@@ -33,6 +33,9 @@ internal sealed class RowUnderWay(string grain, ConcurrentQueue<RowUnderWay> poo
     /// <summary>When the samples reached the service, microseconds since 1970.</summary>
     public long ReceivedUnixUs { get; set; }
 
+    /// <summary>Where the samples came in.</summary>
+    public Door Door { get; set; }
+
     /// <summary>The span of the call that brought it.</summary>
     public Activity? Trace { get; set; }
 

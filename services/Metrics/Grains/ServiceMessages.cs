@@ -75,6 +75,9 @@ internal sealed record AppendBatch
 
     /// <summary>When the samples reached the service, microseconds since 1970.</summary>
     [Id(8)] public long ReceivedUnixUs { get; init; }
+
+    /// <summary>Where they came in.</summary>
+    [Id(9)] public Door Door { get; init; }
 }
 
 /// <summary>How a batch as a whole fared.</summary>

@@ -35,8 +35,11 @@ internal enum RefusalCause
     /// <summary>More samples in one message than allowed.</summary>
     FrameTooLarge,
 
-    /// <summary>A kind of data that is not stored (exponential histograms, summaries).</summary>
+    /// <summary>A kind of data that is not known, or without what it needs to be understood.</summary>
     Unsupported,
+
+    /// <summary>A native histogram that is none, or cannot be stored.</summary>
+    BadHistogram,
 }
 
 /// <summary>What a series may look like.</summary>

@@ -19,6 +19,9 @@ public sealed class EndpointOptions : IValidatedOptions
     /// <summary>HTTP port, 0 for any free one. Default: the service's own.</summary>
     public int? HttpPort { get; set; }
 
+    /// <summary>Further ports that answer as the HTTP port does, at most 8: for callers who expect a protocol on its default port, such as OTLP/HTTP on 4318. None by default.</summary>
+    public int[] MoreHttpPorts { get; set; } = [];
+
     /// <summary>TLS; plain text when no certificate is named.</summary>
     public TlsOptions Tls { get; set; } = new();
 
@@ -47,6 +50,12 @@ public sealed class EndpointOptions : IValidatedOptions
         if (GrpcPort is < 0 or > 65535) yield return new(nameof(GrpcPort), GrpcPort, "0 to 65535");
         if (HttpPort is < 0 or > 65535) yield return new(nameof(HttpPort), HttpPort, "0 to 65535");
         if (GrpcPort is > 0 && GrpcPort == HttpPort) yield return new(nameof(HttpPort), HttpPort, $"another port than {Section}:{nameof(GrpcPort)}");
+        if (MoreHttpPorts.Length > 8) yield return new(nameof(MoreHttpPorts), MoreHttpPorts.Length, "at most 8 ports");
+        foreach (var port in MoreHttpPorts)
+        {
+            if (port is < 0 or > 65535) yield return new(nameof(MoreHttpPorts), port, "0 to 65535");
+            else if (port > 0 && (port == GrpcPort || port == HttpPort || MoreHttpPorts.Count(p => p == port) > 1)) yield return new(nameof(MoreHttpPorts), port, "ports that nothing else listens on");
+        }
         if (MaxConnections is < 10 or > 1_000_000) yield return new(nameof(MaxConnections), MaxConnections, "10 to 1000000");
         if (MaxRequestBytes is < 1024 or > 1 << 30) yield return new(nameof(MaxRequestBytes), MaxRequestBytes, "1024 to 1073741824");
         if (ShutdownTimeout < TimeSpan.Zero || ShutdownTimeout > TimeSpan.FromMinutes(5)) yield return new(nameof(ShutdownTimeout), ShutdownTimeout, "00:00:00 to 00:05:00");

@@ -59,12 +59,15 @@ internal static class KestrelSetup
             listen.Protocols = HttpProtocols.Http2;
             if (tls is not null) listen.UseHttps(tls);
         });
-        kestrel.Listen(address, endpoints.HttpPort ?? identity.HttpPort, listen =>
+        foreach (var port in endpoints.MoreHttpPorts.Prepend(endpoints.HttpPort ?? identity.HttpPort))
         {
-            // Without TLS there is nothing to negotiate HTTP/2 with.
-            listen.Protocols = tls is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
-            if (tls is not null) listen.UseHttps(tls);
-        });
+            kestrel.Listen(address, port, listen =>
+            {
+                // Without TLS there is nothing to negotiate HTTP/2 with.
+                listen.Protocols = tls is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+                if (tls is not null) listen.UseHttps(tls);
+            });
+        }
     }
 
     private static HttpsConnectionAdapterOptions? Tls(TlsOptions options)

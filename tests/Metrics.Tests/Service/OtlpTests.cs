@@ -56,6 +56,25 @@ public sealed class OtlpTests
     }
 
     [Fact]
+    public async Task Export_Summary_BecomesASeriesPerQuantile()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        var point = new SummaryDataPoint
+        {
+            TimeUnixNano = Nano(now),
+            Count = 10,
+            Sum = 4.5,
+            QuantileValues = { new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 0.5, Value = 0.2 }, new SummaryDataPoint.Types.ValueAtQuantile { Quantile = 1, Value = 3 } },
+        };
+        Assert.Null((await ExportAsync(host, new Metric { Name = "wait", Unit = "s", Summary = new Summary { DataPoints = { point } } })).PartialSuccess);
+        Assert.Equal(0.2, await host.ValueAsync("wait_seconds{quantile=\"0.5\"}", now));
+        Assert.Equal(3, await host.ValueAsync("wait_seconds{quantile=\"1\"}", now));
+        Assert.Equal(10, await host.ValueAsync("wait_seconds_count", now));
+        Assert.Equal(4.5, await host.ValueAsync("wait_seconds_sum", now));
+    }
+
+    [Fact]
     public async Task Export_Deltas_AreSummedUpAndARepeatCountsOnce()
     {
         await using var host = await MetricsHost.StartAsync();
@@ -75,10 +94,12 @@ public sealed class OtlpTests
         var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
         var response = await ExportAsync(host,
             new Metric { Name = "good", Gauge = new Gauge { DataPoints = { Point(now, 1), Point(now + 7_200_000, 2) } } },
-            new Metric { Name = "odd", Summary = new Summary { DataPoints = { new SummaryDataPoint(), new SummaryDataPoint() } } },
+            new Metric { Name = "odd" },
+            new Metric { Name = "coarse", ExponentialHistogram = new ExponentialHistogram { AggregationTemporality = AggregationTemporality.Cumulative, DataPoints = { new ExponentialHistogramDataPoint { Scale = -5 } } } },
             new Metric { Name = "vague", Sum = new Sum { DataPoints = { Point(now, 1) } } });
         Assert.Equal(4, response.PartialSuccess.RejectedDataPoints);
-        Assert.Contains("summaries are not stored", response.PartialSuccess.ErrorMessage);
+        Assert.Contains("odd: this kind of data is not known", response.PartialSuccess.ErrorMessage);
+        Assert.Contains("coarse: scale -5 is coarser than -4", response.PartialSuccess.ErrorMessage);
         Assert.Contains("aggregation_temporality", response.PartialSuccess.ErrorMessage);
         Assert.Contains("Metrics:MaxAhead", response.PartialSuccess.ErrorMessage);
         Assert.Equal(1, await host.ValueAsync("good", now));

@@ -1,0 +1,197 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using Google.Protobuf;
+using Vigil.Metrics.Tests.Api;
+using Vigil.Testing;
+using Xunit;
+using Write1 = Prometheus.Write.V1;
+using Write2 = Prometheus.Write.V2;
+
+namespace Vigil.Metrics.Tests.Service;
+
+public sealed class RemoteWriteTests
+{
+    private const string Version2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+
+    private static long Now => TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+
+    [Fact]
+    public async Task Write_Version1_IsStoredAndSurvivesARestart()
+    {
+        var folder = Directory.CreateTempSubdirectory("vigil-metrics-").FullName;
+        try
+        {
+            var now = Now;
+            await using (var host = await MetricsHost.StartAsync(folder))
+            {
+                var body = new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("a", [("job", "x")], (now - 1_000, 1), (now, 2)), RemoteWriteBodies.V1Series("b", [("job", "y")], (now, 3)) } };
+                for (var i = 0; i < 2; i++)
+                {
+                    var (status, text, _) = await WriteAsync(host, body);
+                    Assert.Equal((HttpStatusCode.NoContent, ""), (status, text));
+                }
+                Assert.Equal(1.5, await host.ValueAsync("avg_over_time(a{job=\"x\"}[1m])", now));
+            }
+            await using var again = await MetricsHost.StartAsync(folder);
+            Assert.Equal(2, await again.ValueAsync("a", now));
+            Assert.Equal(3, await again.ValueAsync("b", now));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [FactNeeds("prometheus")]
+    public async Task Write_FromDebiansPrometheus_GivesTheSameAnswersOnBoth()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        await using var prometheus = await PrometheusSender.StartAsync(host.HttpAddress, MetricsHost.Token);
+        async Task<double> NewestAsync() => (await host.AskAsync("timestamp(up{job=\"prometheus\"})")).Vector.Samples is [var newest] ? newest.Value : 0;
+        double first = 0, newest = 0;
+        await Waiting.Until(async () => (first = await NewestAsync()) > 0, "the first scrape has come", TimeSpan.FromMinutes(2));
+        await Waiting.Until(async () => (newest = await NewestAsync()) >= first + 6, "six more scrapes have come", TimeSpan.FromMinutes(2));
+        // The scrapes before the newest are whole on both sides.
+        var time = (newest - 2).ToString("F3", CultureInfo.InvariantCulture);
+        using var http = new HttpClient();
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", MetricsHost.Token);
+        foreach (var query in new[]
+        {
+            "{job=\"prometheus\"}", "count_over_time(prometheus_http_requests_total[4s])", "sum by (handler) (increase(prometheus_http_request_duration_seconds_bucket[4s]))",
+            "histogram_quantile(0.9, sum by (le) (prometheus_http_request_duration_seconds_bucket))",
+        })
+        {
+            var theirs = await prometheus.AskAsync(query, time);
+            Assert.NotEmpty(theirs);
+            Assert.Equal(theirs, await PrometheusSender.AskAsync(http, host.HttpAddress, query, time));
+        }
+    }
+
+    [Fact]
+    public async Task Write_Version2_IsStoredAndItsHeadersSayHowMuch()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = Now;
+        var request = new Write2.Request();
+        request.Add("a", [("job", "x")], (now - 1_000, 1), (now, 2));
+        request.Add("a", [("job", "x"), ("bad-name", "1")], (now, 2));
+        var (status, text, headers) = await WriteAsync(host, request, Version2);
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("a{job=\"x\",bad-name=\"1\"}: BadLabel", text);
+        Assert.Equal("2", headers.GetValues("X-Prometheus-Remote-Write-Samples-Written").Single());
+        Assert.Equal("0", headers.GetValues("X-Prometheus-Remote-Write-Histograms-Written").Single());
+        Assert.Equal("0", headers.GetValues("X-Prometheus-Remote-Write-Exemplars-Written").Single());
+        Assert.Equal(2, await host.ValueAsync("a{job=\"x\"}", now));
+    }
+
+    [Fact]
+    public async Task Write_SomeSamplesBad_StoresTheGoodOnesAndNamesTheRest()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = Now;
+        var (status, text, _) = await WriteAsync(host, new Write1.WriteRequest
+        {
+            Timeseries =
+            {
+                RemoteWriteBodies.V1Series("good", [("job", "x")], (now, 1)),
+                RemoteWriteBodies.V1Series("good", [("job", "x")], (now, 5)),
+                RemoteWriteBodies.V1Series("future", [("job", "x")], (now + 7_200_000, 1)),
+                RemoteWriteBodies.V1Series("ancient", [("job", "x")], (1_000, 1), (2_000, 1)),
+                RemoteWriteBodies.V1Series("9bad", [("job", "x")], (now, 1)),
+                new Write1.TimeSeries { Labels = { new Write1.Label { Name = "job", Value = "x" } }, Samples = { new Write1.Sample { Timestamp = now } } },
+            },
+        });
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.StartsWith("6 of 7 samples are refused", text);
+        Assert.Contains("good{job=\"x\"}: ConflictingDuplicate: another value is stored", text);
+        Assert.Contains("future{job=\"x\"}: TooFarAhead", text);
+        Assert.Contains("ancient{job=\"x\"}: TooOld", text);
+        Assert.Contains("9bad{job=\"x\"}: BadName", text);
+        Assert.Contains("{job=\"x\"}: BadName", text);
+        Assert.Equal(1, await host.ValueAsync("good", now));
+    }
+
+    [Fact]
+    public async Task Write_OneSeriesTooMany_IsRefusedAndTheKnownOnesGoOn()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxSeriesPerShard", "2")]);
+        var now = Now;
+        Write1.WriteRequest Request(long time, int count) => new() { Timeseries = { Enumerable.Range(0, count).Select(i => RemoteWriteBodies.V1Series($"m{i}", [("job", "x")], (time, i))) } };
+        Assert.Equal(HttpStatusCode.NoContent, (await WriteAsync(host, Request(now - 1_000, 2))).Status);
+        var (status, text, _) = await WriteAsync(host, Request(now, 3));
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("m2{job=\"x\"}: SeriesLimit", text);
+        Assert.Contains("Metrics:MaxSeriesPerShard", text);
+        Assert.Equal(1, await host.ValueAsync("m1", now));
+    }
+
+    [Fact]
+    public async Task Write_StalenessMarker_EndsTheSeries()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = Now;
+        await WriteAsync(host, new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [], (now - 1_000, 1), (now, Vigil.Metrics.PromQL.Samples.Stale)) } });
+        Assert.Equal(1, await host.ValueAsync("m", now - 500));
+        Assert.Empty((await host.AskAsync("m", now)).Vector.Samples);
+    }
+
+    [Theory]
+    [InlineData("application/json", "snappy", 415)]
+    [InlineData(null, "snappy", 415)]
+    [InlineData("application/x-protobuf;proto=io.prometheus.write.v3.Request", "snappy", 415)]
+    [InlineData("application/x-protobuf", "gzip", 415)]
+    [InlineData("application/x-protobuf;proto=\"prometheus.WriteRequest\"", "snappy", 204)]
+    [InlineData("application/x-protobuf", null, 204)]
+    public async Task Write_TypeAndEncoding_AreChecked(string? type, string? encoding, int expected)
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var body = RemoteWriteBodies.Pack(new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [], (Now, 1)) } });
+        Assert.Equal(expected, (int)(await PostAsync(host, body, type, encoding)).Status);
+    }
+
+    [Fact]
+    public async Task Write_TooLargeOrDamaged_IsRefusedWhole()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxBodyBytes", "2048")]);
+        Write1.WriteRequest Request(int length) => new() { Timeseries = { RemoteWriteBodies.V1Series("m", [("l", new string('x', length))], (Now, 1)) } };
+        var most = 2048 - (Request(1_000).CalculateSize() - 1_000);
+        Assert.Equal(HttpStatusCode.BadRequest, (await WriteAsync(host, Request(most))).Status); // read, and the label refused: it is too long
+        var (status, text, _) = await WriteAsync(host, Request(most + 1));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, status);
+        Assert.Contains("Metrics:MaxBodyBytes", text);
+        Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(host, [1, 2, 3], "application/x-protobuf", "snappy")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(host, IronSnappy.Snappy.Encode("no message"u8), "application/x-protobuf", "snappy")).Status);
+    }
+
+    [Theory]
+    [InlineData("Bearer test-token", 204)]
+    [InlineData("Bearer sender", 204)]
+    [InlineData("Basic c2VuZGVy", 401)]
+    [InlineData("Basic YW55Ym9keTpzZW5kZXI=", 204)] // anybody:sender
+    [InlineData("Bearer reader", 403)]
+    [InlineData("Bearer wrong", 401)]
+    [InlineData(null, 401)]
+    public async Task Write_NeedsTheScopeIngest(string? authorization, int expected)
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Auth:TokenHashes:ingest:0", MetricsHost.Hash("sender"))]);
+        var body = RemoteWriteBodies.Pack(new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [], (Now, 1)) } });
+        Assert.Equal(expected, (int)(await PostAsync(host, body, "application/x-protobuf", "snappy", authorization)).Status);
+    }
+
+    private static Task<(HttpStatusCode Status, string Text, HttpResponseHeaders Headers)> WriteAsync(MetricsHost host, IMessage message, string type = "application/x-protobuf") =>
+        PostAsync(host, RemoteWriteBodies.Pack(message), type, "snappy");
+
+    private static async Task<(HttpStatusCode Status, string Text, HttpResponseHeaders Headers)> PostAsync(
+        MetricsHost host, byte[] body, string? type, string? encoding, string? authorization = $"Bearer {MetricsHost.Token}")
+    {
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(host.HttpAddress, "/api/v1/write")) { Content = new ByteArrayContent(body) };
+        if (type is not null) request.Content.Headers.TryAddWithoutValidation("content-type", type);
+        if (encoding is not null) request.Content.Headers.TryAddWithoutValidation("content-encoding", encoding);
+        if (authorization is not null) request.Headers.TryAddWithoutValidation("authorization", authorization);
+        using var response = await http.SendAsync(request).DefaultTimeout();
+        return (response.StatusCode, Encoding.UTF8.GetString(await response.Content.ReadAsByteArrayAsync().DefaultTimeout()), response.Headers);
+    }
+}
