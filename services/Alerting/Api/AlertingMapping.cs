@@ -1,6 +1,7 @@
 using Google.Protobuf.Collections;
 using Vigil.Alerting.Grains;
 using Vigil.Alerting.Policies;
+using Vigil.ServiceDefaults.Yaml;
 using Domain = Vigil.Alerting.Policies;
 
 namespace Vigil.Alerting.Api;

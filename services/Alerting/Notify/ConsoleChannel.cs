@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Vigil.Alerting.Policies;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Notify;
 

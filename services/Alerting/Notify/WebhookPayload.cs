@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Vigil.Alerting.Policies;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Notify;
 

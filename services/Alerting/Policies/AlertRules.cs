@@ -1,3 +1,5 @@
+using Vigil.ServiceDefaults.Yaml;
+
 namespace Vigil.Alerting.Policies;
 
 /// <summary>

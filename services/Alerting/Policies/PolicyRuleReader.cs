@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Policies;
 

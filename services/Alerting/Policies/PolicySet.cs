@@ -1,3 +1,5 @@
+using Vigil.ServiceDefaults.Yaml;
+
 namespace Vigil.Alerting.Policies;
 
 /// <summary>All policies of a directory, read together: it is in force as a whole or not at all.</summary>

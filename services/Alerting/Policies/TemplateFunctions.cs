@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Policies;
 

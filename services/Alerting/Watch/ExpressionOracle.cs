@@ -2,6 +2,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Vigil.Alerting.Policies;
 using Vigil.Metrics.V1;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Watch;
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Options;
 using Vigil.Alerting.Grains;
 using Vigil.Alerting.Policies;
+using Vigil.ServiceDefaults.Yaml;
 using Vigil.ServiceDefaults;
 
 namespace Vigil.Alerting.Watch;

@@ -1,4 +1,5 @@
 using Vigil.Alerting.Policies;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Tests.Policies;
 

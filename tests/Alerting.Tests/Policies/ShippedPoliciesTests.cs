@@ -1,6 +1,7 @@
 using Vigil.Alerting.Policies;
 using Vigil.Metrics.PromQL;
 using Vigil.Metrics.Series;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Tests.Policies;
 

@@ -63,7 +63,7 @@ internal static class LabelFunctions
     }
 
     /// <summary>Go's Regexp.Expand: $name, ${name}, $1, $$; an unknown group is empty.</summary>
-    private static string Expand(string template, Match match)
+    public static string Expand(string template, Match match)
     {
         var b = new StringBuilder();
         for (var i = 0; i < template.Length; i++)

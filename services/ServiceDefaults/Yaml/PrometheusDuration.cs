@@ -1,13 +1,13 @@
 using System.Globalization;
 using System.Text;
 
-namespace Vigil.Alerting.Policies;
+namespace Vigil.ServiceDefaults.Yaml;
 
 /// <summary>
 /// Durations as Prometheus writes them: whole numbers with the units y, w, d, h, m, s, ms, each at most once and in this order
 /// (1h30m), or 0. A year is 365 days, a week 7 (github.com/prometheus/common, model/time.go).
 /// </summary>
-internal static class PrometheusDuration
+public static class PrometheusDuration
 {
     /// <summary>What Prometheus can hold: an int64 of nanoseconds.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromTicks(long.MaxValue / 100);

@@ -2,25 +2,26 @@ using System.Globalization;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
-namespace Vigil.Alerting.Policies;
+namespace Vigil.ServiceDefaults.Yaml;
 
 /// <summary>
-/// A mapping of a policy file while it is being read: hands out values by key, remembers which keys were asked for, and
+/// A mapping of a file of settings while it is being read: hands out values by key, remembers which keys were asked for, and
 /// reports with line, column and path what does not fit.
 /// </summary>
-internal sealed class YamlMap
+public sealed class YamlMap
 {
     private readonly YamlReport report;
     private readonly string path;
-    private readonly Mark start;
+    private readonly YamlMappingNode node;
     private readonly Dictionary<string, (YamlNode Key, YamlNode Value)> entries = new(StringComparer.Ordinal);
     private readonly HashSet<string> known = new(StringComparer.Ordinal);
 
+    /// <summary>Takes a mapping apart; <paramref name="path"/> is its place in the document, empty for the whole.</summary>
     public YamlMap(YamlMappingNode node, string path, YamlReport report)
     {
         this.path = path;
         this.report = report;
-        start = node.Start;
+        this.node = node;
         foreach (var (key, value) in node.Children)
         {
             if (key is not YamlScalarNode { Value: { } name })
@@ -32,18 +33,25 @@ internal sealed class YamlMap
         }
     }
 
-    public Mark Start => start;
+    /// <summary>Where it begins.</summary>
+    public Mark Start => node.Start;
 
+    /// <summary>The place of a key in the document: groups[0].rules[2].for</summary>
     public string PathOf(string key) => path.Length == 0 ? key : $"{path}.{key}";
 
+    /// <summary>Whether the key is there.</summary>
     public bool Has(string key) => entries.ContainsKey(key);
 
-    public Mark MarkOf(string key) => entries.TryGetValue(key, out var entry) ? entry.Value.Start : start;
+    /// <summary>Where the value of a key begins; the mapping itself where the key is absent.</summary>
+    public Mark MarkOf(string key) => entries.TryGetValue(key, out var entry) ? entry.Value.Start : Start;
 
+    /// <summary>All keys, in order.</summary>
     public IEnumerable<string> Keys => entries.Keys;
 
+    /// <summary>Reports that a value is refused.</summary>
     public void Error(string key, string reason) => report.Error(MarkOf(key), PathOf(key), reason);
 
+    /// <summary>Reports that a value does not do what one might expect.</summary>
     public void Warn(string key, string reason) => report.Warn(MarkOf(key), PathOf(key), reason);
 
     /// <summary>The text of a scalar; null when absent, or when it is something else (which is reported).</summary>
@@ -55,14 +63,16 @@ internal sealed class YamlMap
         return null;
     }
 
+    /// <summary>A text that must be there; empty, and reported, where it is not.</summary>
     public string Required(string key, string what)
     {
-        if (!Has(key)) report.Error(start, PathOf(key), $"is missing: {what}");
+        if (!Has(key)) report.Error(Start, PathOf(key), $"is missing: {what}");
         var text = Text(key) ?? "";
         if (Has(key) && string.IsNullOrWhiteSpace(text)) Error(key, $"is empty: {what}");
         return text;
     }
 
+    /// <summary>A duration as Prometheus writes it; null when absent or refused.</summary>
     public TimeSpan? Duration(string key)
     {
         if (Text(key) is not { } text) return null;
@@ -71,6 +81,16 @@ internal sealed class YamlMap
         return null;
     }
 
+    /// <summary>true or false; null when absent or refused.</summary>
+    public bool? Flag(string key)
+    {
+        if (Text(key) is not { } text) return null;
+        if (text is "true" or "false") return text == "true";
+        Error(key, $"'{text}' must be true or false");
+        return null;
+    }
+
+    /// <summary>A whole number between two bounds, both taken; null when absent or refused.</summary>
     public int? WholeNumber(string key, int least, int most)
     {
         if (Text(key) is not { } text) return null;
@@ -98,6 +118,7 @@ internal sealed class YamlMap
         return words;
     }
 
+    /// <summary>A mapping; null when absent or refused.</summary>
     public YamlMap? Map(string key)
     {
         if (Find(key) is not { } value || IsNull(value)) return null;
@@ -106,6 +127,7 @@ internal sealed class YamlMap
         return null;
     }
 
+    /// <summary>A list of mappings; empty when absent.</summary>
     public IEnumerable<YamlMap> Maps(string key)
     {
         if (Find(key) is not { } value || IsNull(value)) yield break;
@@ -130,6 +152,12 @@ internal sealed class YamlMap
             if (map.Text(name) is { } text) texts[name] = text;
         return texts;
     }
+
+    /// <summary>Takes a key for known without reading its value; false where it is absent.</summary>
+    public bool Touch(string key) => Find(key) is not null;
+
+    /// <summary>The mapping as text, the same for the same content.</summary>
+    public override string ToString() => node.ToString();
 
     /// <summary>Reports every key that nobody asked for, with the known one that looks most like it.</summary>
     public void RefuseUnknown()
@@ -170,19 +198,4 @@ internal sealed class YamlMap
         }
         return edits[a.Length, b.Length];
     }
-}
-
-/// <summary>Collects the findings of one file.</summary>
-internal sealed class YamlReport(string file)
-{
-    public List<Diagnostic> Diagnostics { get; } = [];
-
-    public bool HasErrors => Diagnostics.Exists(d => d.Level == DiagnosticLevel.Error);
-
-    public void Error(Mark mark, string key, string reason) => Add(DiagnosticLevel.Error, mark, key, reason);
-
-    public void Warn(Mark mark, string key, string reason) => Add(DiagnosticLevel.Warning, mark, key, reason);
-
-    private void Add(DiagnosticLevel level, Mark mark, string key, string reason) =>
-        Diagnostics.Add(new Diagnostic(level, file, (int)mark.Line, (int)mark.Column, key, reason));
 }

@@ -1,7 +1,7 @@
-namespace Vigil.Alerting.Policies;
+namespace Vigil.ServiceDefaults.Yaml;
 
-/// <summary>How bad a finding in a policy file is.</summary>
-internal enum DiagnosticLevel
+/// <summary>How bad a finding in a file is.</summary>
+public enum DiagnosticLevel
 {
     /// <summary>The file is refused.</summary>
     Error,
@@ -10,14 +10,14 @@ internal enum DiagnosticLevel
     Warning,
 }
 
-/// <summary>A finding in a policy file.</summary>
+/// <summary>A finding in a file of settings.</summary>
 /// <param name="Level">Whether the file is refused for it.</param>
-/// <param name="File">The file's name, relative to the policy directory.</param>
+/// <param name="File">The file's name, as its readers know it.</param>
 /// <param name="Line">From 1; 0 when the whole file is meant.</param>
 /// <param name="Column">From 1; 0 when the whole file is meant.</param>
 /// <param name="Key">Where in the document: groups[0].rules[2].for</param>
 /// <param name="Reason">A sentence.</param>
-internal sealed record Diagnostic(DiagnosticLevel Level, string File, int Line, int Column, string Key, string Reason)
+public sealed record Diagnostic(DiagnosticLevel Level, string File, int Line, int Column, string Key, string Reason)
 {
     /// <summary>As compilers print it, so that editors can jump to it.</summary>
     public override string ToString() =>
