@@ -19,6 +19,7 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
     private const int BlocksPerStep = 1_000;
     private const long HourMs = 3_600_000;
 
+    private readonly HistogramCheckpoint histograms = new(grain, state.Table, store.Histograms);
     private Task<bool>? running;
     private CheckpointStep? step;
     private long retainedAt = long.MinValue;
@@ -89,12 +90,17 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         {
             ArrayPool<SeriesEntry>.Shared.Return(unsaved, clearArray: true);
         }
+        await histograms.SaveAsync();
         await store.FinishCheckpointAsync(grain, through, state.Table.NextId, streams, CancellationToken.None);
         JournalBytes -= bytes;
         MetricsLog.CheckpointWritten(log, grain, count, through);
         var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
         state.Table.Blocks.Trim();
-        foreach (var entry in state.Table.All) entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+        foreach (var entry in state.Table.All)
+        {
+            entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+            entry.Histograms?.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+        }
     }
 
     private async Task SaveAsync(ArraySegment<SeriesEntry> entries)
@@ -123,12 +129,13 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         int deleted;
         do deleted = await store.DeleteBlocksAsync(grain, cutoff, BlocksPerStep, CancellationToken.None);
         while (deleted == BlocksPerStep);
+        await histograms.RetainAsync(cutoff);
         // Newly declared series have no samples yet: only what had some, all too old, goes.
-        var gone = state.Table.All.Where(e => e.Samples.LastTime != long.MinValue && e.Samples.LastTime < cutoff && !e.Samples.Unsaved).ToArray();
+        var gone = state.Table.All.Where(e => e.LastTime != long.MinValue && e.LastTime < cutoff && !e.Samples.Unsaved && e.Histograms is not { Unsaved: true }).ToArray();
         foreach (var chunk in gone.Chunk(SeriesPerStep))
         {
             // While the chunk before was written a series may have had a sample again.
-            var step = Array.FindAll(chunk, e => e.Samples.LastTime < cutoff && !e.Samples.Unsaved);
+            var step = Array.FindAll(chunk, e => e.LastTime < cutoff && !e.Samples.Unsaved && e.Histograms is not { Unsaved: true });
             foreach (var entry in step) state.Table.Remove(entry);
             instruments.Series.Add(-step.Length);
             await store.DeleteSeriesAsync(grain, [.. step.Select(e => e.Id)], CancellationToken.None);

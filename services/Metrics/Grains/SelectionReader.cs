@@ -22,6 +22,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
                 var read = NeedsDatabase(entry, request.Selectors[i])
                     ? await ReadOlderAsync(entry, request.Selectors[i])
                     : Read(entry, request.Selectors[i]);
+                if (entry.Histograms is not null) read = await HistogramSelection.AddAsync(grain, store.Histograms, entry, request.Selectors[i], read);
                 if (read is null) continue;
                 selected.Add(read);
                 series++;
