@@ -118,8 +118,7 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
                 samples += series.Times.Length;
                 newest = Math.Max(newest, series.Times.Span[^1] + offset);
                 // A series that ended within the window has no value to judge.
-                var ended = series.Histograms.IsEmpty || series.Histograms.Span[^1] is not { } histogram ? Samples.IsStale(series.Values.Span[^1]) : histogram.IsStale;
-                if (!ended) input++;
+                if (!series.EndsStale) input++;
             }
         }
         return new QueryInput(source, input, newest, samples);

@@ -58,6 +58,7 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
     {
         var (times, values) = (new List<long>(first.Count + second.Count), new List<double>(first.Count + second.Count));
         var histograms = first.Histograms.IsEmpty && second.Histograms.IsEmpty ? null : new List<FloatHistogram?>(first.Count + second.Count);
+        var starts = first.StartTimes.IsEmpty && second.StartTimes.IsEmpty ? null : new List<long>();
         int a = 0, b = 0;
         while (a < first.Count || b < second.Count)
         {
@@ -67,8 +68,9 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
             times.Add(from.Times.Span[at]);
             values.Add(from.Values.Span[at]);
             histograms?.Add(from.Histograms.IsEmpty ? null : from.Histograms.Span[at]);
+            starts?.Add(from.StartTimes.IsEmpty ? 0 : from.StartTimes.Span[at]);
         }
-        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray()) { Histograms = histograms?.ToArray() ?? [] };
+        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray()) { Histograms = histograms?.ToArray(), StartTimes = starts?.ToArray() };
     }
 
     private static RefusalException TooMuch(string what) => new(RefusalKind.ResourceExhausted, $"{what}: ask for less time, or for fewer series");

@@ -19,6 +19,9 @@ internal sealed class PromQlParser
     private int index;
     private int nesting;
 
+    // What messages on the duration at hand say: where it stands, and what could stand there.
+    private (string Place, string Expected) duration = ("", "");
+
     private PromQlParser(List<Token> tokens) => this.tokens = tokens;
 
     private Token Current => tokens[index];
@@ -172,7 +175,7 @@ internal sealed class PromQlParser
     private Expr RangeOrSubquery(Expr expr)
     {
         var open = tokens[index++];
-        if (!StartsDuration(index)) throw Unexpected("subquery or range selector", "number, duration, step(), or range()");
+        duration = ("subquery or range selector", "number, duration, step(), or range()");
         var (range, rangeExpr) = PositiveDuration();
         if (Current.Kind == TokenKind.RightBracket)
         {
@@ -191,13 +194,12 @@ internal sealed class PromQlParser
         index++;
         long? step = null;
         DurationExpr? stepExpr = null;
-        if (StartsDuration(index))
+        duration = ("subquery selector", "number, duration, step(), range(), or \"]\"");
+        if (Current.Kind != TokenKind.RightBracket)
         {
             (step, stepExpr) = PositiveDuration();
             if (Current.Kind != TokenKind.RightBracket) throw Unexpected("subquery selector", "\"]\"");
         }
-        if (Current.Kind != TokenKind.RightBracket)
-            throw Unexpected("subquery selector", "number, duration, step(), range(), or \"]\"");
         var position = new PositionRange(expr.Position.Start, tokens[index++].End);
         return Limited(new SubqueryExpr(expr, range, stepExpr is null ? step : null, 0, null, position) { RangeExpr = rangeExpr, StepExpr = stepExpr });
     }
@@ -205,8 +207,8 @@ internal sealed class PromQlParser
     private Expr Offset(Expr expr)
     {
         index++;
-        if (!StartsDuration(index)) throw Unexpected("offset", "number, duration, step(), or range()");
-        var duration = OffsetDuration();
+        duration = ("offset", "number, duration, step(), or range()");
+        var value = OffsetDuration();
         var end = tokens[index - 1].End;
         PositionRange To(Expr e) => new(e.Position.Start, end);
         var set = expr switch
@@ -218,7 +220,7 @@ internal sealed class PromQlParser
                 "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery"),
         };
         if (set) throw new ParseException(expr.Position, "offset may not be set multiple times");
-        var (offset, offsetExpr) = (duration is NumberLiteral literal ? DurationMs(literal) : 0, duration as DurationExpr);
+        var (offset, offsetExpr) = (value is NumberLiteral literal ? DurationMs(literal) : 0, value as DurationExpr);
         return expr switch
         {
             VectorSelector v => v with { OffsetMs = offset, OffsetExpr = offsetExpr, Position = To(v) },
@@ -291,23 +293,23 @@ internal sealed class PromQlParser
         {
             index++;
             var inner = Duration(0);
-            Expect(TokenKind.RightParen, "", "");
+            Expect(TokenKind.RightParen, duration.Place, duration.Expected);
             // A number has no place for the parentheses: an idle sign keeps them.
             return inner is DurationExpr expr
                 ? expr with { Wrapped = true }
                 : new DurationExpr(DurationOperator.Add, null, inner, true, new(token.Start, tokens[index - 1].End));
         }
-        if (!IsDurationFunction(token)) throw Unexpected("", "");
+        if (!IsDurationFunction(token)) throw Unexpected(duration.Place, duration.Expected);
         index++;
-        Expect(TokenKind.LeftParen, "", "");
+        Expect(TokenKind.LeftParen, duration.Place, duration.Expected);
         Expr? left = null, right = null;
         if (token.Is("min_of") || token.Is("max_of"))
         {
             left = Duration(0);
-            Expect(TokenKind.Comma, "", "");
+            Expect(TokenKind.Comma, duration.Place, duration.Expected);
             right = Duration(0);
         }
-        Expect(TokenKind.RightParen, "", "");
+        Expect(TokenKind.RightParen, duration.Place, duration.Expected);
         var function = token.Is("step") ? DurationOperator.Step
             : token.Is("range") ? DurationOperator.Range
             : token.Is("min_of") ? DurationOperator.MinOf
@@ -528,8 +530,8 @@ internal sealed class PromQlParser
 
     private (long Milliseconds, DurationExpr? Expr) PositiveDuration()
     {
-        var duration = Duration(0);
-        if (duration is not NumberLiteral literal) return (0, (DurationExpr)duration);
+        var value = Duration(0);
+        if (value is not NumberLiteral literal) return (0, (DurationExpr)value);
         return literal.Value > 0 ? (DurationMs(literal), null) : throw new ParseException(literal.Position, "duration must be greater than 0");
     }
 
