@@ -201,6 +201,8 @@ public sealed class ParserTests
             ">", "<=", " bool ", " and ", " or ", " unless ", " on(a) ", " ignoring(b) ", " group_left ", " offset 5m", " @ 10", " @ start()", "1", "2.5e-3",
             "0x1f", "Inf", "NaN", "5m", "\"text\"", "'x'", "`r`", ",", " ", "\n", "#c\n", "\\", "é", "\ud800", "[", "]", "{", "}", "=", "=~", "!", "@", ":", "topk(1,", "time()",
             "histogram_quantile(0.9, ", "label_replace(", "avg_over_time(", "\"\\x41\\u00e9\"", "_", "1_0", ".5", "5.",
+            " anchored", " smoothed", "[step()]", "[5m * 2]", "[(1m + step()) / 2:min_of(1m, range())]", " offset (5m)", " offset -max_of(1m, 2m)", " fill(0) ", " fill_left(-1) ",
+            " fill_right(1) ", "info(", " </ ", " >/ ", "step()", "max_of(", "start_timestamp(", "fill", "range",
         ];
         var parsed = 0;
         for (var i = 0; i < 60_000; i++)
@@ -224,6 +226,8 @@ public sealed class ParserTests
         "max_over_time(foo{a='b'}[1h:5m] @ end()) unless on (a) bar == bool 1",
         "label_replace(up{job=\"a\"}, \"x\", \"$1\", \"job\", \"(.*)\") * on(x) group_left(y) info",
         "-foo ^ 2 + {\"my metric\", __type__!=\"x\"} % 3",
+        "rate(foo[max_of(5m, step() * 2)] anchored offset -(1m + 2m ^ 2)) + on(a) fill_left(0) fill_right(1) bar smoothed",
+        "max_over_time((foo </ 5)[range() / 2:(step())] @ start() offset step()) - info(foo, {a=~\".*\"})",
     ];
 
     private static string Mutate(string text, Random random)
