@@ -3,48 +3,53 @@ using Vigil.Metrics.Storage;
 
 namespace Vigil.Metrics.Grains;
 
-/// <summary>Series as they are at one moment, to be written in one transaction while they go on changing. Used again for the next ones.</summary>
+/// <summary>A bucket of series as it is at one moment, to be written in one transaction while it goes on changing. Used again for the next one.</summary>
 internal sealed class CheckpointStep
 {
-    private SavedSeries[] saved = [];
-    private int[] marks = [];
-    private SampleBlock[] blocks = [];
-    private int count;
+    private readonly SamplePageWriter open = new();
+    private readonly SamplePageWriter complete = new();
+    private readonly List<(SeriesEntry Entry, int Mark)> saved = [];
+    private byte[] head = [];
 
-    /// <summary>What is to be written.</summary>
-    public ArraySegment<SavedSeries> Saved => new(saved, 0, count);
+    /// <summary>Series written that had changed.</summary>
+    public int Count => saved.Count;
 
-    /// <summary>For each series what <see cref="SeriesBuffer.RestoreUnsaved"/> is given where writing fails.</summary>
-    public ReadOnlySpan<int> Marks => marks.AsSpan(0, count);
-
-    /// <summary>Takes series and marks them as saved.</summary>
-    public void Fill(ArraySegment<SeriesEntry> entries)
+    /// <summary>Takes the series of a bucket and marks them as saved.</summary>
+    /// <param name="table">All series.</param>
+    /// <param name="bucket">Which.</param>
+    /// <param name="declare">Also the declarations, where none is new: some series is gone.</param>
+    public SavedBucket Fill(SeriesTable table, int bucket, bool declare)
     {
-        if (saved.Length < entries.Count) (saved, marks) = (new SavedSeries[entries.Count], new int[entries.Count]);
-        var unsaved = 0;
-        foreach (var entry in entries) unsaved += entry.Samples.UnsavedBlocks.Length;
-        if (blocks.Length < unsaved) blocks = new SampleBlock[Math.Max(unsaved, 2 * blocks.Length)];
-        var start = 0;
-        foreach (var entry in entries)
+        open.Clear();
+        complete.Clear();
+        saved.Clear();
+        foreach (var entry in table.InBucket(bucket))
         {
             var samples = entry.Samples;
-            var declaration = entry.DeclarationSaved
-                ? null
-                : JournalCodec.WriteSeries([new DeclaredSeries(entry.Id, entry.Labels, entry.Kind, entry.Unit, entry.Help)]);
-            var end = start + samples.UnsavedBlocks.Length;
-            samples.UnsavedBlocks.CopyTo(blocks.AsSpan(start));
-            saved[count] = new SavedSeries(entry.Id, declaration, blocks.AsMemory(start..end), samples.EncodeHead(), samples.SealedThrough);
-            marks[count++] = samples.MarkSaved();
-            start = end;
+            if (samples.MaxHeadBytes > head.Length) head = new byte[samples.MaxHeadBytes * 2];
+            open.Add(entry.Id, head.AsSpan(0, samples.CopyHead(head)), samples.SealedThrough);
+            declare |= !entry.DeclarationSaved;
+            if (!samples.Unsaved) continue;
+            complete.Add(entry.Id, samples.UnsavedBlocks);
+            saved.Add((entry, samples.MarkSaved()));
         }
+        var declarations = declare
+            ? DeclarationPage.Write([.. table.InBucket(bucket).Select(e => new DeclaredSeries(e.Id, e.Labels, e.Kind, e.Unit, e.Help))])
+            : default;
+        return new SavedBucket(bucket, declarations, complete.Count == 0 ? default : complete.Finish(), complete.First, complete.Last, open.Finish());
     }
 
-    /// <summary>Lets go of the series and gives the memory of their heads back.</summary>
-    public void Clear(BlockPool pool)
+    /// <summary>It was written.</summary>
+    public void Succeeded()
     {
-        foreach (ref readonly var series in Saved.AsSpan()) pool.Return(series.Head.Data);
-        Array.Clear(saved);
-        Array.Clear(blocks);
-        count = 0;
+        foreach (var (entry, _) in saved) entry.DeclarationSaved = true;
+        saved.Clear();
+    }
+
+    /// <summary>It was not.</summary>
+    public void Failed()
+    {
+        foreach (var (entry, mark) in saved) entry.Samples.RestoreUnsaved(mark);
+        saved.Clear();
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Data.Common;
 using System.Diagnostics;
 using Vigil.Metrics.Series;
@@ -13,15 +12,11 @@ namespace Vigil.Metrics.Grains;
 /// </summary>
 internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsStore store, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
 {
-    /// <summary>Series in one transaction: a few milliseconds, which is what the journal may have to wait.</summary>
-    private const int SeriesPerStep = 200;
-
-    private const int BlocksPerStep = 1_000;
+    private const int PagesPerStep = 100;
     private const long HourMs = 3_600_000;
 
-    private readonly HistogramCheckpoint histograms = new(grain, state.Table, store.Histograms);
+    private readonly CheckpointStep step = new();
     private Task<bool>? running;
-    private CheckpointStep? step;
     private long retainedAt = long.MinValue;
 
     /// <summary>Bytes of journal since the last checkpoint.</summary>
@@ -75,70 +70,51 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         var bytes = JournalBytes;
         var idle = now - (long)options.StreamMemory.TotalMilliseconds;
         var streams = state.Streams.Where(s => s.Value.SeenAt >= idle).ToArray();
-        var unsaved = ArrayPool<SeriesEntry>.Shared.Rent(state.Table.Count);
+        var buckets = state.Table.All.Where(e => e.Samples.Unsaved).Select(e => e.Bucket).Distinct().ToArray();
+        if (buckets.Length == 0 && bytes == 0) return;
         var count = 0;
-        try
-        {
-            foreach (var entry in state.Table.All)
-            {
-                if (entry.Samples.Unsaved) unsaved[count++] = entry;
-            }
-            if (count == 0 && bytes == 0) return;
-            for (var start = 0; start < count; start += SeriesPerStep) await SaveAsync(new ArraySegment<SeriesEntry>(unsaved, start, Math.Min(SeriesPerStep, count - start)));
-        }
-        finally
-        {
-            ArrayPool<SeriesEntry>.Shared.Return(unsaved, clearArray: true);
-        }
-        await histograms.SaveAsync();
+        foreach (var bucket in buckets) count += await SaveAsync(bucket);
         await store.FinishCheckpointAsync(grain, through, state.Table.NextId, streams, CancellationToken.None);
         JournalBytes -= bytes;
         MetricsLog.CheckpointWritten(log, grain, count, through);
         var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
-        state.Table.Blocks.Trim();
-        foreach (var entry in state.Table.All)
-        {
-            entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
-            entry.Histograms?.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
-        }
+        foreach (var entry in state.Table.All) entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
     }
 
-    private async Task SaveAsync(ArraySegment<SeriesEntry> entries)
+    private async Task<int> SaveAsync(int bucket, bool declare = false)
     {
-        step ??= new CheckpointStep();
-        step.Fill(entries);
+        var saved = step.Fill(state.Table, bucket, declare);
+        var count = step.Count;
         try
         {
-            await store.SaveSeriesAsync(grain, step.Saved, CancellationToken.None);
+            await store.SaveBucketAsync(grain, saved, CancellationToken.None);
         }
         catch
         {
-            for (var i = 0; i < entries.Count; i++) entries[i].Samples.RestoreUnsaved(step.Marks[i]);
+            step.Failed();
             throw;
         }
-        finally
-        {
-            step.Clear(state.Table.Blocks);
-        }
-        foreach (var entry in entries) entry.DeclarationSaved = true;
+        step.Succeeded();
+        return count;
     }
 
     private async Task RetainAsync(long now)
     {
         var cutoff = now - (long)options.Retention.TotalMilliseconds;
         int deleted;
-        do deleted = await store.DeleteBlocksAsync(grain, cutoff, BlocksPerStep, CancellationToken.None);
-        while (deleted == BlocksPerStep);
-        await histograms.RetainAsync(cutoff);
+        do deleted = await store.DeletePagesAsync(grain, cutoff, PagesPerStep, CancellationToken.None);
+        while (deleted == PagesPerStep);
+        await store.ShrinkAsync(CancellationToken.None);
         // Newly declared series have no samples yet: only what had some, all too old, goes.
-        var gone = state.Table.All.Where(e => e.LastTime != long.MinValue && e.LastTime < cutoff && !e.Samples.Unsaved && e.Histograms is not { Unsaved: true }).ToArray();
-        foreach (var chunk in gone.Chunk(SeriesPerStep))
+        foreach (var bucket in state.Table.All.Where(IsGone).Select(e => e.Bucket).Distinct().ToArray())
         {
-            // While the chunk before was written a series may have had a sample again.
-            var step = Array.FindAll(chunk, e => e.LastTime < cutoff && !e.Samples.Unsaved && e.Histograms is not { Unsaved: true });
-            foreach (var entry in step) state.Table.Remove(entry);
-            instruments.Series.Add(-step.Length);
-            await store.DeleteSeriesAsync(grain, [.. step.Select(e => e.Id)], CancellationToken.None);
+            // While the bucket before was written a series may have had a sample again.
+            var gone = state.Table.InBucket(bucket).Where(IsGone).ToArray();
+            foreach (var entry in gone) state.Table.Remove(entry);
+            instruments.Series.Add(-gone.Length);
+            if (gone.Length > 0) await SaveAsync(bucket, declare: true);
         }
+
+        bool IsGone(SeriesEntry entry) => entry.Samples.LastTime != long.MinValue && entry.Samples.LastTime < cutoff && !entry.Samples.Unsaved;
     }
 }

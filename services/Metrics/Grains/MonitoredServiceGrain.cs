@@ -137,14 +137,14 @@ internal sealed class MonitoredServiceGrain(
                 return new SelectReply { Found = [], LimitHit = $"{GrainKeys.ServiceOf(key)} is followed by {subscriptions.Count} standing queries, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSubscribersPerShard)})" };
         }
         var reader = new SelectionReader(key, state.Table, store, scratch, request);
-        return await reader.ReadAsync(matchers);
+        return await StorageFailure.GuardAsync(reader.ReadAsync(matchers), $"samples of service \"{GrainKeys.ServiceOf(key)}\"", log);
     }
 
     public Task<ServiceStatus> GetStatusAsync() => Task.FromResult(new ServiceStatus
     {
         Service = GrainKeys.ServiceOf(key),
         Series = state.Table.Count,
-        SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count + (s.Histograms?.Count ?? 0)),
+        SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count),
         LastSampleUnixMs = state.LastSampleTime == long.MinValue ? null : state.LastSampleTime,
         Streams = state.Streams.Count,
         Subscribers = subscriptions.Count,
@@ -176,9 +176,8 @@ internal sealed class MonitoredServiceGrain(
         var now = Now();
         var newest = now + (long)options.MaxAhead.TotalMilliseconds;
         var oldest = now - (long)options.Retention.TotalMilliseconds;
-        var histograms = batch.Histograms;
-        var buffer = work.Buffer(histograms is null ? JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes : JournalCodec.HeaderBytes + histograms.Sum(h => h.Length + HistogramRows.MaxOverhead));
-        var length = histograms is null ? JournalCodec.WriteHeader(buffer) : HistogramRows.WriteHeader(buffer);
+        var buffer = work.Buffer(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
+        var length = JournalCodec.WriteHeader(buffer);
         var previousId = 0;
         long previousTime = 0;
         for (var i = 0; i < batch.Count; i++)
@@ -187,16 +186,9 @@ internal sealed class MonitoredServiceGrain(
             if (state.Table.Find(id) is null) work.Tally.Refuse(id, RefusalCause.UndeclaredSeries);
             else if (time > newest) work.Tally.Refuse(id, RefusalCause.TooFarAhead);
             else if (time < oldest) work.Tally.Refuse(id, RefusalCause.TooOld);
-            else if (histograms is not null) length = HistogramRows.Write(buffer, length, id, time, histograms[i], ref previousId, ref previousTime);
             else length = JournalCodec.WriteSample(buffer, length, id, time, batch.Values[i], ref previousId, ref previousTime);
         }
-        work.Row.Kind = (histograms is not null, batch.Deltas) switch
-        {
-            (true, true) => JournalKind.HistogramDeltas,
-            (true, false) => JournalKind.Histograms,
-            (false, true) => JournalKind.Deltas,
-            _ => JournalKind.Samples,
-        };
+        work.Row.Kind = batch.Deltas ? JournalKind.Deltas : JournalKind.Samples;
         work.Row.Stream = batch.StreamId;
         work.Row.Sequence = batch.Sequence;
         work.Row.Data = buffer.AsMemory(0, length);
@@ -261,8 +253,7 @@ internal sealed class MonitoredServiceGrain(
             return;
         }
         touched.Clear();
-        if (row.Kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(row.No, row.Data.Span, row.Kind == JournalKind.HistogramDeltas, Now(), work.Tally, touched);
-        else state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, touched);
+        state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, touched);
         foreach (var slot in touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
     }
 

@@ -16,13 +16,12 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         {
             var entries = new List<SeriesEntry>();
             table.Find(matchers[i], entries);
+            var selector = request.Selectors[i];
+            var older = entries.Any(e => NeedsDatabase(e, selector)) ? await ReadOlderAsync(entries.FindAll(e => NeedsDatabase(e, selector)), selector) : null;
             var selected = new List<SelectedSeries>(entries.Count);
             foreach (var entry in entries)
             {
-                var read = NeedsDatabase(entry, request.Selectors[i])
-                    ? await ReadOlderAsync(entry, request.Selectors[i])
-                    : Read(entry, request.Selectors[i]);
-                if (entry.Histograms is not null) read = await HistogramSelection.AddAsync(grain, store.Histograms, entry, request.Selectors[i], read);
+                var read = older is not null && older.TryGetValue(entry.Id, out var buffer) ? Join(entry, selector, buffer) : Read(entry, selector);
                 if (read is null) continue;
                 selected.Add(read);
                 series++;
@@ -52,22 +51,32 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         return Take(entry, scratch);
     }
 
-    private async Task<SelectedSeries?> ReadOlderAsync(SeriesEntry entry, SelectorSpec selector)
+    // What the database has of these series: for all at once, since those of a bucket are in the same pages.
+    private async Task<Dictionary<int, SampleBuffer>> ReadOlderAsync(List<SeriesEntry> entries, SelectorSpec selector)
     {
-        IReadOnlyList<SampleBlock> blocks;
-        long through;
-        do
+        while (true)
         {
-            through = Math.Min(entry.Samples.EvictedThrough, selector.To);
-            blocks = await store.ReadBlocksAsync(grain, entry.Id, selector.From, through, CancellationToken.None);
+            // Buffers of their own: other calls use the shared one while this one waits.
+            var older = new Dictionary<int, SampleBuffer>(entries.Count);
+            var evicted = new long[entries.Count];
+            for (var i = 0; i < entries.Count; i++)
+            {
+                older[entries[i].Id] = new SampleBuffer();
+                evicted[i] = entries[i].Samples.EvictedThrough;
+            }
+            await store.ReadSamplesAsync(grain, selector.From, Math.Min(evicted.Max(), selector.To), older, request.MaxSamples, CancellationToken.None);
+            // A checkpoint may have let more leave memory meanwhile: then look again.
+            var same = true;
+            for (var i = 0; i < entries.Count; i++) same &= evicted[i] == entries[i].Samples.EvictedThrough;
+            if (same) return older;
         }
-        // A checkpoint may have let more leave memory meanwhile: then look again.
-        while (through < Math.Min(entry.Samples.EvictedThrough, selector.To));
-        // A buffer of its own: other calls used the shared one while this one waited.
-        var target = new SampleBuffer();
-        foreach (var block in blocks) target.Add(block, selector.From, through);
-        entry.Samples.Read(Math.Max(selector.From, through + 1), selector.To, target);
-        var read = Take(entry, target);
+    }
+
+    private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer)
+    {
+        // Where a page reaches over into what is still in memory, the samples are the same.
+        entry.Samples.Read(buffer.Count == 0 ? selector.From : buffer.Times[^1] + 1, selector.To, buffer);
+        var read = Take(entry, buffer);
         return read is null || !selector.NewestOnly ? read : read with { Times = [read.Times[^1]], Values = [read.Values[^1]] };
     }
 

@@ -20,6 +20,11 @@ internal static class StorageFailure
         {
             return await work;
         }
+        catch (InvalidDataException e)
+        {
+            MetricsLog.StorageFailed(log, what, e);
+            throw new ServiceUnavailableException($"{what} cannot be had from the database, since what is stored is damaged: the log says where; restore it from a backup");
+        }
         catch (Exception e) when (e is StorageException or DbException)
         {
             MetricsLog.StorageFailed(log, what, e);

@@ -30,8 +30,8 @@ internal static class JournalCodec
     /// <summary>Appends one sample; returns the position after it.</summary>
     public static int WriteSample(Span<byte> target, int position, int id, long time, double value, ref int previousId, ref long previousTime)
     {
-        position = WriteVarint(target, position, ZigZag(id - (long)previousId));
-        position = WriteVarint(target, position, ZigZag(unchecked(time - previousTime)));
+        position = Varint.WriteSigned(target, position, id - (long)previousId);
+        position = Varint.WriteSigned(target, position, unchecked(time - previousTime));
         BinaryPrimitives.WriteDoubleLittleEndian(target[position..], value);
         previousId = id;
         previousTime = time;
@@ -96,19 +96,6 @@ internal static class JournalCodec
 
     private static int Checked(int count, int bytes) =>
         count >= 0 && count <= bytes ? count : throw new InvalidDataException("a saved row of series declarations is damaged");
-
-    private static ulong ZigZag(long value) => (ulong)((value << 1) ^ (value >> 63));
-
-    private static int WriteVarint(Span<byte> target, int position, ulong value)
-    {
-        while (value >= 0x80)
-        {
-            target[position++] = (byte)(value | 0x80);
-            value >>= 7;
-        }
-        target[position++] = (byte)value;
-        return position;
-    }
 }
 
 /// <summary>Reads the samples of a row one by one.</summary>
@@ -137,28 +124,13 @@ internal ref struct SampleReader
             (nextId, nextTime, value) = (0, 0, 0);
             return false;
         }
-        nextId = id = (int)(id + UnZigZag(ReadVarint()));
-        nextTime = time = unchecked(time + UnZigZag(ReadVarint()));
+        nextId = id = (int)(id + Varint.ReadSigned(data, ref position));
+        nextTime = time = unchecked(time + Varint.ReadSigned(data, ref position));
         if (position + sizeof(double) > data.Length) throw Cut();
         value = BinaryPrimitives.ReadDoubleLittleEndian(data[position..]);
         position += sizeof(double);
         return true;
     }
-
-    private ulong ReadVarint()
-    {
-        ulong value = 0;
-        for (var shift = 0; shift < 70; shift += 7)
-        {
-            if (position >= data.Length) throw Cut();
-            var b = data[position++];
-            value |= (ulong)(b & 0x7f) << shift;
-            if (b < 0x80) return value;
-        }
-        throw new InvalidDataException("a saved row of samples holds an impossible number");
-    }
-
-    private static long UnZigZag(ulong value) => (long)(value >> 1) ^ -(long)(value & 1);
 
     private static InvalidDataException Cut() => new("a saved row of samples ends in the middle of one");
 }

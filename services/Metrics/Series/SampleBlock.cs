@@ -1,149 +1,173 @@
-using System.Numerics;
-
 namespace Vigil.Metrics.Series;
 
 /// <summary>
-/// Samples of one series, compressed and never changed again: times as delta of deltas, values as XOR with the one before
-/// (Pelkonen et al., "Gorilla", VLDB 2015), with Prometheus' bit widths for times in milliseconds. Regular times and constant
-/// values cost two bits a sample.
+/// Samples of one series, compressed and never changed again. The bytes: shape, count, time of the first sample, time from there to the last, then the value where
+/// all are the same, then, where there is something for each sample, its length and the bits.
 /// </summary>
-/// <param name="Data">The bits.</param>
-/// <param name="Count">Number of samples; none in <c>default</c>, and one at least in any other.</param>
-/// <param name="First">Time of the oldest sample, milliseconds since 1970.</param>
-/// <param name="Last">Time of the newest sample.</param>
-internal readonly record struct SampleBlock(ReadOnlyMemory<byte> Data, int Count, long First, long Last)
+internal readonly ref struct SampleBlock
 {
-    /// <summary>Compresses samples whose times rise strictly.</summary>
-    /// <param name="times">Milliseconds since 1970.</param>
-    /// <param name="values">One per time.</param>
-    /// <param name="pool">Where the block's memory is from.</param>
-    public static SampleBlock Encode(ReadOnlySpan<long> times, ReadOnlySpan<double> values, BlockPool pool)
+    /// <summary>The most samples in one.</summary>
+    public const int MaxCount = 255;
+
+    /// <summary>The most bytes before the bits.</summary>
+    public const int MaxHeaderBytes = 1 + 2 + (2 * Varint.MaxBytes) + Varint.MaxBytes + 3;
+
+    /// <summary>How it is stored.</summary>
+    public BlockShape Shape { get; private init; }
+
+    /// <summary>Number of samples, at least 1.</summary>
+    public int Count { get; private init; }
+
+    /// <summary>Time of the oldest sample, milliseconds since 1970.</summary>
+    public long First { get; private init; }
+
+    /// <summary>Time of the newest sample.</summary>
+    public long Last { get; private init; }
+
+    /// <summary>The value, where all are the same.</summary>
+    public double Same { get; private init; }
+
+    /// <summary>The bits; those of times and values alternate where the block is irregular.</summary>
+    public ReadOnlySpan<byte> Body { get; private init; }
+
+    /// <summary>Reads the block at <paramref name="position"/>, which is moved behind it.</summary>
+    /// <exception cref="InvalidDataException">There is none.</exception>
+    public static SampleBlock Read(ReadOnlySpan<byte> data, scoped ref int position)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(times.Length);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(values.Length, times.Length);
-        var bits = new BitWriter(16 + times.Length * 4);
-        try
+        var shape = ReadShape(data, ref position);
+        var count = Varint.ReadCount(data, ref position, MaxCount);
+        if (count == 0) throw new InvalidDataException("a compressed block is empty");
+        var first = Varint.ReadSigned(data, ref position);
+        var last = unchecked(first + (long)Varint.Read(data, ref position));
+        if (last < first || (count == 1 && last != first)) throw new InvalidDataException("a compressed block ends before it begins");
+        var same = ReadSame(shape, data, ref position);
+        return new SampleBlock { Shape = shape, Count = count, First = first, Last = last, Same = same, Body = shape.HasBody ? ReadBody(data, ref position) : default };
+    }
+
+    /// <summary>Writes what stands before the bits; returns its length.</summary>
+    public static int WriteHeader(Span<byte> target, BlockShape shape, int count, long first, long last, double same, int bodyLength)
+    {
+        target[0] = shape.Flags;
+        var position = Varint.Write(target, 1, (ulong)count);
+        position = Varint.WriteSigned(target, position, first);
+        position = Varint.Write(target, position, unchecked((ulong)(last - first)));
+        position = WriteSame(target, position, shape, same);
+        return shape.HasBody ? Varint.Write(target, position, (ulong)bodyLength) : position;
+    }
+
+    /// <summary>Compresses samples whose times rise strictly, in blocks one after the other.</summary>
+    public static byte[] Encode(ReadOnlySpan<long> times, ReadOnlySpan<double> values)
+    {
+        var (open, data, length) = (new OpenBlock(), Array.Empty<byte>(), 0);
+        for (var i = 0; i < times.Length; i++)
         {
-            bits.Bits((ulong)times[0], 64);
-            var previousValue = BitConverter.DoubleToUInt64Bits(values[0]);
-            bits.Bits(previousValue, 64);
-            long delta = 0;
-            // 255 significant bits: no window to reuse yet.
-            int leading = 255, trailing = 0;
-            for (var i = 1; i < times.Length; i++)
-            {
-                // Unchecked on purpose: differences wrap for times at both ends of the range, and wrap back on reading.
-                var newDelta = unchecked(times[i] - times[i - 1]);
-                WriteTime(ref bits, unchecked(newDelta - delta));
-                delta = newDelta;
-                var value = BitConverter.DoubleToUInt64Bits(values[i]);
-                WriteValue(ref bits, value ^ previousValue, ref leading, ref trailing);
-                previousValue = value;
-            }
-            var written = bits.Finish();
-            var data = pool.Rent(written.Length);
-            written.CopyTo(data.Span);
-            return new SampleBlock(data, times.Length, times[0], times[^1]);
+            open.Append(times[i], values[i], ref data, length);
+            if (open.Count == SeriesBuffer.BlockSize || i == times.Length - 1) length += open.Close(ref data, length);
         }
-        finally
-        {
-            bits.Dispose();
-        }
+        return data[..length];
     }
 
     /// <summary>Unpacks all samples to the front of the two spans, which must hold <see cref="Count"/>.</summary>
     /// <exception cref="InvalidDataException">The data is cut short or was never such a block.</exception>
-    public void Decode(Span<long> times, Span<double> values)
+    public void Decode(Span<long> times, Span<double> values) => Decode(Shape, Count, First, Last, Same, Body, times, values);
+
+    /// <summary>As <see cref="Decode(Span{long}, Span{double})"/> for a block that lies in parts.</summary>
+    public static void Decode(BlockShape shape, int count, long first, long last, double same, ReadOnlySpan<byte> body, Span<long> times, Span<double> values)
     {
-        var bits = new BitReader(Data.Span);
-        var time = (long)bits.Bits(64);
-        var value = bits.Bits(64);
-        times[0] = time;
-        values[0] = BitConverter.UInt64BitsToDouble(value);
-        long delta = 0;
-        int leading = 0, significant = 64;
-        for (var i = 1; i < Count; i++)
+        var bits = new BitSource(body);
+        if (!shape.Irregular)
         {
-            delta = unchecked(delta + ReadTime(ref bits));
-            time = unchecked(time + delta);
-            if (bits.Bit())
-            {
-                if (bits.Bit())
-                {
-                    leading = (int)bits.Bits(5);
-                    significant = (int)bits.Bits(6);
-                    if (significant == 0) significant = 64;
-                }
-                var shift = 64 - leading - significant;
-                if (shift < 0) throw new InvalidDataException("a compressed block holds an impossible bit width");
-                value ^= bits.Bits(significant) << shift;
-            }
-            times[i] = time;
-            values[i] = BitConverter.UInt64BitsToDouble(value);
+            FillTimes(first, last, times[..count]);
+            DecodeValues(shape, same, ref bits, values[..count]);
+            return;
         }
-        if (times[Count - 1] != Last || times[0] != First) throw new InvalidDataException("a compressed block does not hold the times it names");
+        var (timeModel, coder) = (new RiceModel(), new ValueCoder());
+        var time = first;
+        for (var i = 0; i < count; i++)
+        {
+            if (i > 0) time = ReadTime(ref timeModel, ref bits, time, i);
+            times[i] = time;
+            values[i] = shape.Values switch
+            {
+                ValueCoding.Decimal => coder.ReadDecimal(ref bits, shape.Decimals, i),
+                ValueCoding.Xor => coder.ReadXor(ref bits, i),
+                _ => same,
+            };
+        }
+        if (time != last) throw WrongEnd();
     }
 
-    private static void WriteTime(ref BitWriter bits, long deltaOfDelta)
+    /// <summary>Times of the same step from <paramref name="first"/> to <paramref name="last"/>.</summary>
+    public static void FillTimes(long first, long last, Span<long> times)
     {
-        switch (deltaOfDelta)
+        var step = times.Length > 1 ? (last - first) / (times.Length - 1) : 0;
+        if (times.Length > 1 && (step <= 0 || step * (times.Length - 1) != last - first)) throw WrongEnd();
+        for (var i = 0; i < times.Length; i++) times[i] = first + i * step;
+    }
+
+    /// <summary>Values without times in between.</summary>
+    public static void DecodeValues(BlockShape shape, double same, ref BitSource bits, Span<double> values)
+    {
+        var coder = new ValueCoder();
+        switch (shape.Values)
         {
-            case 0:
-                bits.Bit(false);
+            case ValueCoding.Decimal:
+                var decimals = shape.Decimals;
+                for (var i = 0; i < values.Length; i++) values[i] = coder.ReadDecimal(ref bits, decimals, i);
                 break;
-            case >= -(1 << 13) and < 1 << 13:
-                bits.Bits(0b10, 2);
-                bits.Bits((ulong)deltaOfDelta, 14);
-                break;
-            case >= -(1 << 16) and < 1 << 16:
-                bits.Bits(0b110, 3);
-                bits.Bits((ulong)deltaOfDelta, 17);
-                break;
-            case >= -(1 << 19) and < 1 << 19:
-                bits.Bits(0b1110, 4);
-                bits.Bits((ulong)deltaOfDelta, 20);
+            case ValueCoding.Xor:
+                for (var i = 0; i < values.Length; i++) values[i] = coder.ReadXor(ref bits, i);
                 break;
             default:
-                bits.Bits(0b1111, 4);
-                bits.Bits((ulong)deltaOfDelta, 64);
+                values.Fill(same);
                 break;
         }
     }
 
-    private static long ReadTime(ref BitReader bits)
+    /// <summary>A shape that means something.</summary>
+    public static BlockShape ReadShape(ReadOnlySpan<byte> data, ref int position)
     {
-        if (!bits.Bit()) return 0;
-        if (!bits.Bit()) return Signed(bits.Bits(14), 14);
-        if (!bits.Bit()) return Signed(bits.Bits(17), 17);
-        return bits.Bit() ? (long)bits.Bits(64) : Signed(bits.Bits(20), 20);
+        if ((uint)position >= (uint)data.Length) throw new InvalidDataException("stored data ends before a block");
+        var shape = new BlockShape(data[position++]);
+        return shape.IsValid ? shape : throw new InvalidDataException($"a compressed block has the unknown shape {shape.Flags}");
     }
 
-    private static long Signed(ulong value, int width) => (long)(value << (64 - width)) >> (64 - width);
-
-    private static void WriteValue(ref BitWriter bits, ulong xor, ref int leading, ref int trailing)
+    /// <summary>The value of a block whose values are all the same; 0 for others.</summary>
+    public static double ReadSame(BlockShape shape, ReadOnlySpan<byte> data, ref int position)
     {
-        if (xor == 0)
-        {
-            bits.Bit(false);
-            return;
-        }
-        bits.Bit(true);
-        // Five bits hold at most 31.
-        var newLeading = Math.Min(BitOperations.LeadingZeroCount(xor), 31);
-        var newTrailing = BitOperations.TrailingZeroCount(xor);
-        if (leading != 255 && newLeading >= leading && newTrailing >= trailing)
-        {
-            bits.Bit(false);
-            bits.Bits(xor >> trailing, 64 - leading - trailing);
-            return;
-        }
-        leading = newLeading;
-        trailing = newTrailing;
-        var significant = 64 - leading - trailing;
-        bits.Bit(true);
-        bits.Bits((ulong)leading, 5);
-        // 64 does not fit six bits and zero never occurs: 64 is written as 0.
-        bits.Bits((ulong)significant & 63, 6);
-        bits.Bits(xor >> trailing, significant);
+        if (shape.Values == ValueCoding.SameDecimal) return DecimalScale.ToValue(Varint.ReadSigned(data, ref position), shape.Decimals);
+        if (shape.Values != ValueCoding.Same) return 0;
+        if (data.Length - position < sizeof(double)) throw new InvalidDataException("a compressed block ends before its value");
+        position += sizeof(double);
+        return System.Buffers.Binary.BinaryPrimitives.ReadDoubleLittleEndian(data[(position - sizeof(double))..]);
     }
+
+    /// <summary>Writes what <see cref="ReadSame"/> reads; returns the position after it.</summary>
+    public static int WriteSame(Span<byte> target, int position, BlockShape shape, double same)
+    {
+        if (shape.Values == ValueCoding.SameDecimal)
+        {
+            DecimalScale.TryScale(same, shape.Decimals, out var scaled);
+            return Varint.WriteSigned(target, position, scaled);
+        }
+        if (shape.Values != ValueCoding.Same) return position;
+        System.Buffers.Binary.BinaryPrimitives.WriteDoubleLittleEndian(target[position..], same);
+        return position + sizeof(double);
+    }
+
+    /// <summary>Bits with their length before them.</summary>
+    public static ReadOnlySpan<byte> ReadBody(ReadOnlySpan<byte> data, scoped ref int position)
+    {
+        var length = Varint.ReadCount(data, ref position, int.MaxValue);
+        if (length > data.Length - position) throw new InvalidDataException("a compressed block is cut short");
+        position += length;
+        return data.Slice(position - length, length);
+    }
+
+    /// <summary>The time after <paramref name="time"/>.</summary>
+    public static long ReadTime(ref RiceModel model, ref BitSource bits, long time, int seen) =>
+        model.TryRead(ref bits, time, seen, out var next) && next > time ? next : throw new InvalidDataException("a compressed block's times do not rise");
+
+    /// <summary>Its samples do not end where it says.</summary>
+    public static InvalidDataException WrongEnd() => new("a compressed block does not hold the times it names");
 }

@@ -38,11 +38,31 @@ internal sealed class SampleBuffer
     /// <summary>Adds those samples of a block that lie in [from, to].</summary>
     public void Add(SampleBlock block, long from, long to)
     {
-        if (block.Last < from || block.First > to) return;
-        Reserve(block.Count);
-        var blockTimes = times.AsSpan(Count, block.Count);
-        var blockValues = values.AsSpan(Count, block.Count);
+        var (blockTimes, blockValues) = Room(block.Count);
         block.Decode(blockTimes, blockValues);
+        Keep(block.Count, from, to);
+    }
+
+    /// <summary>Adds those samples of an open block that lie in [from, to].</summary>
+    public void Add(in OpenBlock block, ReadOnlySpan<byte> data, long from, long to)
+    {
+        var (blockTimes, blockValues) = Room(block.Count);
+        block.Decode(data, blockTimes, blockValues);
+        Keep(block.Count, from, to);
+    }
+
+    /// <summary>Room for samples behind those that are there: to be filled, and then taken by <see cref="Keep"/>.</summary>
+    public RoomForSamples Room(int count)
+    {
+        Reserve(count);
+        return new RoomForSamples(times.AsSpan(Count, count), values.AsSpan(Count, count));
+    }
+
+    /// <summary>Takes those of the samples in <see cref="Room"/> that lie in [from, to] and are newer than all before.</summary>
+    public void Keep(int count, long from, long to)
+    {
+        var (blockTimes, blockValues) = Room(count);
+        if (Count > 0 && times[Count - 1] >= from) from = times[Count - 1] + 1;
         var (start, end) = Range(blockTimes, from, to);
         if (start > 0)
         {
@@ -82,5 +102,18 @@ internal sealed class SampleBuffer
         var size = Math.Max(Count + more, Math.Max(64, times.Length * 2));
         Array.Resize(ref times, size);
         Array.Resize(ref values, size);
+    }
+}
+
+/// <summary>Memory for samples.</summary>
+internal readonly ref struct RoomForSamples(Span<long> times, Span<double> values)
+{
+    private readonly Span<long> times = times;
+    private readonly Span<double> values = values;
+
+    public void Deconstruct(out Span<long> forTimes, out Span<double> forValues)
+    {
+        forTimes = times;
+        forValues = values;
     }
 }

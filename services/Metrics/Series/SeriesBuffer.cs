@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Vigil.Metrics.Series;
 
 /// <summary>What became of a sample.</summary>
@@ -19,43 +17,34 @@ internal enum AppendOutcome
 }
 
 /// <summary>
-/// The recent samples of one series: compressed blocks and, after them, an uncompressed head in which late samples still find
-/// their place. When the head is full its older part is sealed into a block. Deterministic: the same appends in the same order
-/// give the same blocks, which is what lets a journal restore it. Not safe for several threads.
+/// The recent samples of one series, compressed as they arrive, in one array: sealed blocks, then the head, which is a full block or none and an open one. Late
+/// samples find their place in the head, which is written anew for each: they are few. Deterministic: the same appends in the same order give the same
+/// samples and the same seals, which is what lets a journal restore it. Not safe for several threads.
 /// </summary>
 internal sealed class SeriesBuffer
 {
-    /// <summary>Samples in a full head.</summary>
+    /// <summary>Samples in the head when its older part is sealed.</summary>
     public const int HeadCapacity = 160;
 
     /// <summary>Samples sealed at once; the other 40 stay open to late samples (40 s at one sample a second).</summary>
     public const int BlockSize = 120;
 
-    private readonly List<SampleBlock> blocks = [];
-    private readonly BlockPool pool;
-    private long[] headTimes;
-    private double[] headValues;
-    private int headCount;
-    private int unsavedFrom;
+    private byte[] data = [];
+    private OpenBlock open = new();
 
-    /// <summary>An empty series.</summary>
-    /// <param name="pool">Where the memory of its blocks comes from and goes to; shared by the series of a grain.</param>
-    public SeriesBuffer(BlockPool pool)
-    {
-        this.pool = pool;
-        // Most series of a large service are slow: start small and grow to the full head.
-        headTimes = new long[8];
-        headValues = new double[8];
-    }
+    // Where the part begins that is not in the database yet; then the head; in it, the open block.
+    private int unsavedFrom;
+    private int headFrom;
+    private int openFrom;
 
     /// <summary>Number of samples in memory.</summary>
     public int Count { get; private set; }
 
     /// <summary>Time of the newest sample; <see cref="long.MinValue"/> where there never was one.</summary>
-    public long LastTime { get; private set; } = long.MinValue;
+    public long LastTime => open.Last;
 
     /// <summary>Value of the newest sample; meaningless where there never was one.</summary>
-    public double LastValue => headCount > 0 ? headValues[headCount - 1] : double.NaN;
+    public double LastValue => open.LastValue;
 
     /// <summary>Samples up to this moment are sealed: what is not newer is refused as too old.</summary>
     public long SealedThrough { get; private set; } = long.MinValue;
@@ -66,26 +55,27 @@ internal sealed class SeriesBuffer
     /// <summary>Changed since <see cref="MarkSaved"/>.</summary>
     public bool Unsaved { get; private set; } = true;
 
-    /// <summary>The blocks that are not in the database yet, oldest first.</summary>
-    public ReadOnlySpan<SampleBlock> UnsavedBlocks => CollectionsMarshal.AsSpan(blocks)[unsavedFrom..];
+    /// <summary>The blocks that are sealed and not in the database yet, oldest first, one after the other; see <see cref="SampleBlock.Read"/>.</summary>
+    public ReadOnlySpan<byte> UnsavedBlocks => data.AsSpan(unsavedFrom, headFrom - unsavedFrom);
+
+    /// <summary>The most bytes that <see cref="CopyHead"/> writes.</summary>
+    public int MaxHeadBytes => openFrom - headFrom + open.Bytes + SampleBlock.MaxHeaderBytes;
+
+    /// <summary>Bytes of memory that the samples take.</summary>
+    public int MemoryBytes => data.Length;
 
     /// <summary>Adds a sample.</summary>
     public AppendOutcome Append(long time, double value)
     {
-        if (time <= SealedThrough) return AppendOutcome.TooOld;
-        var at = headCount;
-        if (headCount > 0 && time <= headTimes[headCount - 1])
+        if (time <= open.Last)
         {
-            at = SampleBuffer.LowerBound(headTimes.AsSpan(0, headCount), time);
-            if (headTimes[at] == time)
-            {
-                // By bits: NaN equals itself, and 0 differs from -0.
-                return BitConverter.DoubleToInt64Bits(headValues[at]) == BitConverter.DoubleToInt64Bits(value)
-                    ? AppendOutcome.Duplicate
-                    : AppendOutcome.Conflict;
-            }
+            if (time <= SealedThrough) return AppendOutcome.TooOld;
+            if (time < open.Last) return Insert(time, value);
+            return SameBits(value, open.LastValue) ? AppendOutcome.Duplicate : AppendOutcome.Conflict;
         }
-        Insert(at, time, value);
+        Push(time, value);
+        Count++;
+        Unsaved = true;
         return AppendOutcome.Stored;
     }
 
@@ -97,53 +87,51 @@ internal sealed class SeriesBuffer
     {
         if (time == LastTime) return AppendOutcome.Duplicate;
         if (time < LastTime) return AppendOutcome.TooOld;
-        return Append(time, headCount == 0 ? increase : LastValue + increase);
+        return Append(time, LastTime == long.MinValue ? increase : LastValue + increase);
     }
 
     /// <summary>Adds the samples in [from, to] to <paramref name="target"/>, oldest first.</summary>
     public void Read(long from, long to, SampleBuffer target)
     {
-        foreach (var block in blocks) target.Add(block, from, to);
-        var (start, end) = SampleBuffer.Range(headTimes.AsSpan(0, headCount), from, to);
-        target.Add(headTimes.AsSpan(start, end - start), headValues.AsSpan(start, end - start));
+        if (from > LastTime) return;
+        var position = 0;
+        while (position < openFrom)
+        {
+            var block = SampleBlock.Read(data.AsSpan(0, openFrom), ref position);
+            if (block.Last >= from && block.First <= to) target.Add(block, from, to);
+        }
+        if (open.Count > 0 && open.First <= to) target.Add(open, data.AsSpan(openFrom), from, to);
     }
 
-    /// <summary>The newest sample in [from, to], without unpacking more than one block.</summary>
+    /// <summary>The newest sample in [from, to].</summary>
     public bool TryReadLast(long from, long to, SampleBuffer scratch, out long time, out double value)
     {
-        var (start, end) = SampleBuffer.Range(headTimes.AsSpan(0, headCount), from, to);
-        if (end > start)
-        {
-            (time, value) = (headTimes[end - 1], headValues[end - 1]);
-            return true;
-        }
-        for (var i = blocks.Count - 1; i >= 0; i--)
-        {
-            if (blocks[i].First > to) continue;
-            if (blocks[i].Last < from) break;
-            scratch.Clear();
-            scratch.Add(blocks[i], from, to);
-            if (scratch.Count == 0) continue;
-            (time, value) = (scratch.Times[^1], scratch.Values[^1]);
-            return true;
-        }
-        (time, value) = (0, 0);
-        return false;
+        (time, value) = (LastTime, LastValue);
+        if (Count == 0 || time < from) return false;
+        if (time <= to) return true;
+        scratch.Clear();
+        Read(from, to, scratch);
+        if (scratch.Count == 0) return false;
+        (time, value) = (scratch.Times[^1], scratch.Values[^1]);
+        return true;
     }
 
-    /// <summary>The head as a block, for saving, without samples where it is empty. Its memory is the caller's to return to the pool.</summary>
-    public SampleBlock EncodeHead() =>
-        headCount == 0 ? default : SampleBlock.Encode(headTimes.AsSpan(0, headCount), headValues.AsSpan(0, headCount), pool);
+    /// <summary>Copies the head, as blocks one after the other; returns the length.</summary>
+    public int CopyHead(Span<byte> target)
+    {
+        data.AsSpan(headFrom, openFrom - headFrom).CopyTo(target);
+        return openFrom - headFrom + open.CopyTo(target[(openFrom - headFrom)..], data.AsSpan(openFrom));
+    }
 
     /// <summary>
-    /// Takes the present state for saved: what <see cref="UnsavedBlocks"/> and <see cref="EncodeHead"/> gave is on its way to
+    /// Takes the present state for saved: what <see cref="UnsavedBlocks"/> and <see cref="CopyHead"/> gave is on its way to
     /// the database. <see cref="RestoreUnsaved"/> takes it back when the write fails.
     /// </summary>
     /// <returns>What to give to <see cref="RestoreUnsaved"/>.</returns>
     public int MarkSaved()
     {
         var before = unsavedFrom;
-        unsavedFrom = blocks.Count;
+        unsavedFrom = headFrom;
         Unsaved = false;
         return before;
     }
@@ -157,77 +145,112 @@ internal sealed class SeriesBuffer
 
     /// <summary>
     /// Lets saved blocks go that end before <paramref name="cutoff"/>, or that lie beyond the newest <paramref name="maxSamples"/>.
-    /// Blocks that are not saved stay. The memory of the others is used again: nobody may hold on to blocks across this.
+    /// Blocks that are not saved stay. Not while a save is under way.
     /// </summary>
     public void Evict(long cutoff, int maxSamples)
     {
         var drop = 0;
-        while (drop < unsavedFrom && (blocks[drop].Last < cutoff || Count > maxSamples))
+        while (drop < unsavedFrom)
         {
-            EvictedThrough = blocks[drop].Last;
-            Count -= blocks[drop].Count;
-            pool.Return(blocks[drop].Data);
-            drop++;
+            var next = drop;
+            var block = SampleBlock.Read(data.AsSpan(0, unsavedFrom), ref next);
+            if (block.Last >= cutoff && Count <= maxSamples) break;
+            EvictedThrough = block.Last;
+            Count -= block.Count;
+            drop = next;
         }
         if (drop == 0) return;
-        blocks.RemoveRange(0, drop);
+        var used = openFrom + open.Bytes - drop;
+        data.AsSpan(drop, used).CopyTo(data);
         unsavedFrom -= drop;
+        headFrom -= drop;
+        openFrom -= drop;
+        SampleMemory.Shrink(ref data, used);
     }
 
-    /// <summary>Puts a saved state into an empty buffer: blocks oldest first, then the head.</summary>
-    /// <param name="saved">Blocks from the database that fit into memory.</param>
-    /// <param name="head">The saved head, without samples where there is none.</param>
+    /// <summary>Puts a saved, sealed block into a buffer without a head: to be called oldest first, before <see cref="Restore"/>. Nothing happens where it is there.</summary>
+    public void RestoreBlock(ReadOnlySpan<byte> block)
+    {
+        var position = 0;
+        var read = SampleBlock.Read(block, ref position);
+        if (read.First <= SealedThrough) return;
+        SealedThrough = read.Last;
+        Count += read.Count;
+        SampleMemory.Grow(ref data, openFrom, openFrom + block.Length);
+        block.CopyTo(data.AsSpan(openFrom));
+        openFrom += block.Length;
+        headFrom = unsavedFrom = openFrom;
+    }
+
+    /// <summary>Puts a saved head into a buffer, after its sealed blocks.</summary>
+    /// <param name="head">Blocks one after the other; not empty.</param>
     /// <param name="sealedThrough">End of the newest block ever sealed.</param>
-    /// <param name="evictedThrough">End of the newest block that stays in the database only.</param>
-    public void Restore(IEnumerable<SampleBlock> saved, SampleBlock head, long sealedThrough, long evictedThrough)
+    public void Restore(ReadOnlySpan<byte> head, long sealedThrough)
     {
-        blocks.AddRange(saved);
-        unsavedFrom = blocks.Count;
         SealedThrough = sealedThrough;
-        EvictedThrough = evictedThrough;
-        Count = blocks.Sum(b => b.Count);
-        LastTime = sealedThrough;
+        EvictedThrough = sealedThrough;
+        if (headFrom > 0)
+        {
+            var oldest = 0;
+            // Whatever is older, if anything, is in the database.
+            EvictedThrough = SampleBlock.Read(data, ref oldest).First - 1;
+        }
+        Span<long> times = stackalloc long[HeadCapacity];
+        Span<double> values = stackalloc double[HeadCapacity];
+        var position = 0;
+        while (position < head.Length)
+        {
+            var block = SampleBlock.Read(head, ref position);
+            if (block.Count > HeadCapacity) throw new InvalidDataException("a stored head is longer than a head can be");
+            block.Decode(times, values);
+            for (var i = 0; i < block.Count; i++) Push(times[i], values[i]);
+            Count += block.Count;
+        }
         Unsaved = false;
-        if (head.Count == 0) return;
-        GrowHead(head.Count);
-        head.Decode(headTimes, headValues);
-        headCount = head.Count;
-        Count += head.Count;
-        LastTime = head.Last;
     }
 
-    private void Insert(int at, long time, double value)
+    private AppendOutcome Insert(long time, double value)
     {
-        if (headCount == headTimes.Length) GrowHead(headCount + 1);
-        if (at < headCount)
+        Span<long> times = stackalloc long[HeadCapacity];
+        Span<double> values = stackalloc double[HeadCapacity];
+        var count = 0;
+        if (headFrom < openFrom)
         {
-            Array.Copy(headTimes, at, headTimes, at + 1, headCount - at);
-            Array.Copy(headValues, at, headValues, at + 1, headCount - at);
+            var position = headFrom;
+            var block = SampleBlock.Read(data.AsSpan(0, openFrom), ref position);
+            block.Decode(times, values);
+            count = block.Count;
         }
-        headTimes[at] = time;
-        headValues[at] = value;
-        headCount++;
+        open.Decode(data.AsSpan(openFrom), times[count..], values[count..]);
+        count += open.Count;
+        var at = SampleBuffer.LowerBound(times[..count], time);
+        if (times[at] == time) return SameBits(values[at], value) ? AppendOutcome.Duplicate : AppendOutcome.Conflict;
+        times[at..count].CopyTo(times[(at + 1)..]);
+        values[at..count].CopyTo(values[(at + 1)..]);
+        (times[at], values[at]) = (time, value);
+        openFrom = headFrom;
+        open.Clear();
+        for (var i = 0; i <= count; i++) Push(times[i], values[i]);
         Count++;
         Unsaved = true;
-        if (time > LastTime) LastTime = time;
-        if (headCount == HeadCapacity) Seal();
+        return AppendOutcome.Stored;
     }
 
-    private void Seal()
+    private void Push(long time, double value)
     {
-        var block = SampleBlock.Encode(headTimes.AsSpan(0, BlockSize), headValues.AsSpan(0, BlockSize), pool);
-        blocks.Add(block);
-        SealedThrough = block.Last;
-        headCount -= BlockSize;
-        Array.Copy(headTimes, BlockSize, headTimes, 0, headCount);
-        Array.Copy(headValues, BlockSize, headValues, 0, headCount);
+        open.Append(time, value, ref data, openFrom);
+        if (headFrom < openFrom)
+        {
+            if (open.Count < HeadCapacity - BlockSize) return;
+            var position = headFrom;
+            SealedThrough = SampleBlock.Read(data.AsSpan(0, openFrom), ref position).Last;
+            headFrom = openFrom;
+        }
+        else if (open.Count == BlockSize)
+        {
+            openFrom += open.Close(ref data, openFrom);
+        }
     }
 
-    private void GrowHead(int needed)
-    {
-        if (needed <= headTimes.Length) return;
-        var size = Math.Min(HeadCapacity, Math.Max(needed, headTimes.Length * 2));
-        Array.Resize(ref headTimes, size);
-        Array.Resize(ref headValues, size);
-    }
+    private static bool SameBits(double a, double b) => BitConverter.DoubleToInt64Bits(a) == BitConverter.DoubleToInt64Bits(b);
 }

@@ -6,7 +6,11 @@ namespace Vigil.Metrics.Storage;
 internal static class MetricsMigrations
 {
     /// <summary>In order.</summary>
-    public static readonly IReadOnlyList<Migration> All = [new(1, "series, samples and the journal", Tables("BLOB"), Tables("BYTEA"))];
+    public static readonly IReadOnlyList<Migration> All =
+    [
+        new(1, "series, samples and the journal", Tables("BLOB"), Tables("BYTEA")),
+        new(2, "samples in pages", Pages(SqlDialect.Sqlite), Pages(SqlDialect.Postgres)),
+    ];
 
     // metric_grains: every grain that ever held a series, and how far its saved state has come (journal rows up to
     // checkpoint_no are in it). metric_heads holds the open end of each series, metric_chunks what is sealed.
@@ -59,5 +63,36 @@ internal static class MetricsMigrations
             PRIMARY KEY (grain, series, last_ms)
         );
         CREATE INDEX metric_chunks_by_age ON metric_chunks (grain, last_ms);
+        """;
+
+    // A row for each series and block cost more than what is in it: from here on rows hold what many series have, see SamplePageWriter. The tables metric_series,
+    // metric_heads and metric_chunks are read once more, by LegacyTables, when their grain is used for the first time. metric_declarations holds the series of a
+    // bucket, metric_open their open ends, metric_pages what is sealed.
+    private static string Pages(SqlDialect dialect) => $"""
+        ALTER TABLE metric_grains ADD COLUMN number {dialect.BigInt};
+        UPDATE metric_grains SET number = (SELECT count(*) FROM metric_grains AS other WHERE other.grain <= metric_grains.grain);
+        CREATE UNIQUE INDEX metric_grains_by_number ON metric_grains (number);
+        CREATE TABLE metric_declarations (
+            grain {dialect.BigInt} NOT NULL,
+            bucket {dialect.BigInt} NOT NULL,
+            data {dialect.Blob} NOT NULL,
+            PRIMARY KEY (grain, bucket)
+        );
+        CREATE TABLE metric_open (
+            grain {dialect.BigInt} NOT NULL,
+            bucket {dialect.BigInt} NOT NULL,
+            data {dialect.Blob} NOT NULL,
+            PRIMARY KEY (grain, bucket)
+        );
+        CREATE TABLE metric_pages (
+            page {dialect.BigSerialKey},
+            grain {dialect.BigInt} NOT NULL,
+            bucket {dialect.BigInt} NOT NULL,
+            first_ms {dialect.BigInt} NOT NULL,
+            last_ms {dialect.BigInt} NOT NULL,
+            data {dialect.Blob} NOT NULL
+        );
+        CREATE INDEX metric_pages_by_bucket ON metric_pages (grain, bucket, last_ms);
+        CREATE INDEX metric_pages_by_age ON metric_pages (grain, last_ms);
         """;
 }

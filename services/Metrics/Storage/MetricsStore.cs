@@ -4,13 +4,14 @@ using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics.Storage;
 
-/// <summary>A series as it is written at a checkpoint.</summary>
-/// <param name="Id">Its number in the grain.</param>
-/// <param name="Declaration">Its declaration, where that is not in the database yet.</param>
-/// <param name="Sealed">Blocks sealed since the last checkpoint.</param>
-/// <param name="Head">The open end; without samples where it is empty.</param>
-/// <param name="SealedThrough">Up to when samples are in blocks.</param>
-internal readonly record struct SavedSeries(int Id, byte[]? Declaration, ReadOnlyMemory<SampleBlock> Sealed, SampleBlock Head, long SealedThrough);
+/// <summary>What a checkpoint writes of one bucket of series, in one transaction.</summary>
+/// <param name="Bucket">The bucket.</param>
+/// <param name="Declarations">A <see cref="DeclarationPage"/> of all its series; empty where that in the database is right.</param>
+/// <param name="Sealed">A page of the blocks sealed since the last checkpoint; empty where there are none.</param>
+/// <param name="First">Time of the oldest sample in <paramref name="Sealed"/>.</param>
+/// <param name="Last">Time of the newest one.</param>
+/// <param name="Open">A page of the open ends of all its series.</param>
+internal readonly record struct SavedBucket(int Bucket, ReadOnlyMemory<byte> Declarations, ReadOnlyMemory<byte> Sealed, long First, long Last, ReadOnlyMemory<byte> Open);
 
 /// <summary>A grain that exists.</summary>
 internal sealed record KnownGrain(string Grain, string Service);
@@ -26,8 +27,8 @@ internal sealed class MetricsStore(IDatabase database)
 {
     private const int RowsPerTrim = 100;
 
-    /// <summary>The native histograms.</summary>
-    public HistogramStore Histograms { get; } = new(database);
+    /// <summary>16 MB: the next journal takes them.</summary>
+    private const int MinFreePages = 4_096;
 
     /// <summary>All grains that ever held a series.</summary>
     public async Task<IReadOnlyList<KnownGrain>> ReadGrainsAsync(CancellationToken ct)
@@ -43,7 +44,10 @@ internal sealed class MetricsStore(IDatabase database)
     /// <summary>Makes a grain known; nothing happens where it is.</summary>
     public ValueTask AddGrainAsync(KnownGrain grain, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
     {
-        await using var insert = new Statement(transaction, "INSERT INTO metric_grains (grain, service, checkpoint_no, next_series) VALUES (@grain, @service, 0, 1) ON CONFLICT (grain) DO NOTHING");
+        await using var insert = new Statement(transaction, """
+            INSERT INTO metric_grains (grain, service, checkpoint_no, next_series, number)
+            VALUES (@grain, @service, 0, 1, (SELECT COALESCE(MAX(number), 0) + 1 FROM metric_grains)) ON CONFLICT (grain) DO NOTHING
+            """);
         await insert.Set("@grain", grain.Grain).Set("@service", grain.Service).ExecuteAsync(token).ConfigureAwait(false);
     }, ct);
 
@@ -55,44 +59,38 @@ internal sealed class MetricsStore(IDatabase database)
     /// <returns>The state as it was when the newest row became durable, and the bytes of journal replayed.</returns>
     public async Task<(ServiceSeries State, long JournalBytes)> LoadAsync(string grain, long memoryFrom, long now, CancellationToken ct)
     {
+        await LegacyTables.ConvertAsync(database, grain, ct).ConfigureAwait(false);
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
         var state = new ServiceSeries();
         await LoadSeriesAsync(connection, grain, state, memoryFrom, ct).ConfigureAwait(false);
-        await HistogramStore.LoadAsync(connection, grain, state, memoryFrom, ct).ConfigureAwait(false);
         await LoadPositionsAsync(connection, grain, state, ct).ConfigureAwait(false);
         var bytes = await ReplayAsync(connection, grain, state, now, ct).ConfigureAwait(false);
         return (state, bytes);
     }
 
-    /// <summary>Writes some series of a checkpoint.</summary>
-    public async ValueTask SaveSeriesAsync(string grain, ArraySegment<SavedSeries> series, CancellationToken ct)
+    /// <summary>Writes one bucket of a checkpoint.</summary>
+    public async ValueTask SaveBucketAsync(string grain, SavedBucket saved, CancellationToken ct)
     {
         // Off the grain's turn, which so goes on taking samples: SQLite works on the thread that calls it.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-        await database.WriteRowsAsync((Grain: grain, Series: series), Save, ct).ConfigureAwait(false);
+        await database.WriteRowsAsync((Grain: grain, Saved: saved), static (rows, step) => Write(rows, step.Grain, step.Saved), ct).ConfigureAwait(false);
     }
 
-    private static void Save(IRowWriter rows, (string Grain, ArraySegment<SavedSeries> Series) step)
+    /// <summary>The statements that write a bucket.</summary>
+    public static void Write(IRowWriter rows, string grain, in SavedBucket saved)
     {
-        foreach (ref readonly var saved in step.Series.AsSpan())
+        if (!saved.Declarations.IsEmpty)
         {
-            if (saved.Declaration is not null)
-            {
-                rows.Begin("INSERT INTO metric_series (grain, series, declaration) VALUES ($1, $2, $3) ON CONFLICT (grain, series) DO NOTHING")
-                    .Bind(step.Grain).Bind(saved.Id).Bind(saved.Declaration).Run();
-            }
-            foreach (ref readonly var block in saved.Sealed.Span)
-            {
-                Bind(rows.Begin("""
-                    INSERT INTO metric_chunks (grain, series, last_ms, first_ms, count, data) VALUES ($1, $2, $3, $4, $5, $6)
-                    ON CONFLICT (grain, series, last_ms) DO UPDATE SET first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
-                    """).Bind(step.Grain).Bind(saved.Id), block).Run();
-            }
-            Bind(rows.Begin("""
-                INSERT INTO metric_heads (grain, series, sealed_ms, last_ms, first_ms, count, data) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                ON CONFLICT (grain, series) DO UPDATE SET sealed_ms = excluded.sealed_ms, last_ms = excluded.last_ms, first_ms = excluded.first_ms, count = excluded.count, data = excluded.data
-                """).Bind(step.Grain).Bind(saved.Id).Bind(saved.SealedThrough), saved.Head).Run();
+            rows.Begin("INSERT INTO metric_declarations (grain, bucket, data) SELECT number, $1, $2 FROM metric_grains WHERE grain = $3 ON CONFLICT (grain, bucket) DO UPDATE SET data = excluded.data")
+                .Bind(saved.Bucket).Bind(saved.Declarations).Bind(grain).Run();
         }
+        if (!saved.Sealed.IsEmpty)
+        {
+            rows.Begin("INSERT INTO metric_pages (grain, bucket, first_ms, last_ms, data) SELECT number, $1, $2, $3, $4 FROM metric_grains WHERE grain = $5")
+                .Bind(saved.Bucket).Bind(saved.First).Bind(saved.Last).Bind(saved.Sealed).Bind(grain).Run();
+        }
+        rows.Begin("INSERT INTO metric_open (grain, bucket, data) SELECT number, $1, $2 FROM metric_grains WHERE grain = $3 ON CONFLICT (grain, bucket) DO UPDATE SET data = excluded.data")
+            .Bind(saved.Bucket).Bind(saved.Open).Bind(grain).Run();
     }
 
     /// <summary>Ends a checkpoint: from now on the journal up to <paramref name="through"/> is not needed.</summary>
@@ -103,7 +101,6 @@ internal sealed class MetricsStore(IDatabase database)
     /// <param name="ct">Gives up.</param>
     public async Task FinishCheckpointAsync(string grain, long through, int nextSeries, KeyValuePair<string, StreamPosition>[] streams, CancellationToken ct)
     {
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await database.WriteRowsAsync((grain, through, nextSeries, streams), static (rows, end) =>
         {
             rows.Begin("UPDATE metric_grains SET checkpoint_no = $1, next_series = $2 WHERE grain = $3").Bind(end.through).Bind(end.nextSeries).Bind(end.grain).Run();
@@ -126,80 +123,133 @@ internal sealed class MetricsStore(IDatabase database)
         return await trim.Set("@grain", grain).Set("@no", through).Set("@most", (long)RowsPerTrim).ExecuteAsync(token).ConfigureAwait(false);
     }
 
-    /// <summary>Reads blocks of one series that overlap [from, through], oldest first.</summary>
-    public async Task<IReadOnlyList<SampleBlock>> ReadBlocksAsync(string grain, int series, long from, long through, CancellationToken ct)
+    /// <summary>Reads samples in [from, through] of several series.</summary>
+    /// <param name="grain">The grain's key.</param>
+    /// <param name="from">Milliseconds since 1970.</param>
+    /// <param name="through">Milliseconds since 1970.</param>
+    /// <param name="wanted">By series' number, where to; nothing newer is in there yet.</param>
+    /// <param name="maxSamples">After so many it stops.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <exception cref="InvalidDataException">A page is damaged.</exception>
+    public async Task ReadSamplesAsync(string grain, long from, long through, IReadOnlyDictionary<int, SampleBuffer> wanted, int maxSamples, CancellationToken ct)
     {
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
-        await using var select = new Statement(connection, "SELECT first_ms, last_ms, count, data FROM metric_chunks WHERE grain = @grain AND series = @series AND last_ms >= @from AND first_ms <= @through ORDER BY last_ms");
-        await using var rows = await select.Set("@grain", grain).Set("@series", (long)series).Set("@from", from).Set("@through", through).ReadAsync(ct).ConfigureAwait(false);
-        var blocks = new List<SampleBlock>();
-        while (await rows.ReadAsync(ct).ConfigureAwait(false)) blocks.Add(new SampleBlock(rows.GetFieldValue<byte[]>(3), (int)rows.GetInt64(2), rows.GetInt64(0), rows.GetInt64(1)));
-        return blocks;
+        await using var select = new Statement(connection, """
+            SELECT page, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND bucket = @bucket AND last_ms >= @from AND first_ms <= @through ORDER BY page
+            """);
+        foreach (var bucket in wanted.Keys.Select(SeriesEntry.BucketOf).Distinct().Order())
+        {
+            await using var rows = await select.Set("@grain", grain).Set("@bucket", (long)bucket).Set("@from", from).Set("@through", through).ReadAsync(ct).ConfigureAwait(false);
+            while (await rows.ReadAsync(ct).ConfigureAwait(false))
+            {
+                maxSamples -= Guard(grain, rows.GetInt64(0), () => Unpack(rows.GetFieldValue<byte[]>(1), from, through, wanted));
+                if (maxSamples < 0) return;
+            }
+        }
     }
 
-    /// <summary>Deletes up to <paramref name="most"/> blocks that end before the cut-off; returns how many it found.</summary>
-    public ValueTask<int> DeleteBlocksAsync(string grain, long before, int most, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    private static int Unpack(byte[] data, long from, long through, IReadOnlyDictionary<int, SampleBuffer> wanted)
+    {
+        var page = new SamplePage(data);
+        var added = 0;
+        while (page.Next())
+        {
+            if (page.Last < from || page.First > through || !wanted.TryGetValue(page.Series, out var target)) continue;
+            var (times, values) = target.Room(page.Count);
+            page.Decode(times, values);
+            var before = target.Count;
+            target.Keep(page.Count, from, through);
+            added += target.Count - before;
+        }
+        return added;
+    }
+
+    /// <summary>Deletes up to <paramref name="most"/> pages that end before the cut-off; returns how many it found.</summary>
+    public ValueTask<int> DeletePagesAsync(string grain, long before, int most, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
     {
         await using var delete = new Statement(transaction, """
-            DELETE FROM metric_chunks WHERE grain = @grain AND (series, last_ms) IN
-                (SELECT series, last_ms FROM metric_chunks WHERE grain = @grain AND last_ms < @before ORDER BY last_ms LIMIT @most)
+            DELETE FROM metric_pages WHERE page IN
+                (SELECT page FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms < @before LIMIT @most)
             """);
         return await delete.Set("@grain", grain).Set("@before", before).Set("@most", (long)most).ExecuteAsync(token).ConfigureAwait(false);
     }, ct);
 
-    /// <summary>Forgets series that have no samples any more.</summary>
-    public ValueTask DeleteSeriesAsync(string grain, IReadOnlyList<int> series, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
+    /// <summary>Gives disk space back where more than half of it is free, as after a burst whose journal was long. PostgreSQL does that by itself.</summary>
+    public async Task ShrinkAsync(CancellationToken ct)
     {
-        await using var heads = new Statement(transaction, "DELETE FROM metric_heads WHERE grain = @grain AND series = @series");
-        await using var declarations = new Statement(transaction, "DELETE FROM metric_series WHERE grain = @grain AND series = @series");
-        foreach (var id in series)
+        while (database.Dialect == SqlDialect.Sqlite && await FreePagesAsync(ct).ConfigureAwait(false) is var (free, all) && free > MinFreePages && free > all / 2)
         {
-            await heads.Set("@grain", grain).Set("@series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
-            await declarations.Set("@grain", grain).Set("@series", (long)id).ExecuteAsync(token).ConfigureAwait(false);
-        }
-    }, ct);
-
-    private static IRowWriter Bind(IRowWriter row, in SampleBlock block) => row.Bind(block.Last).Bind(block.First).Bind(block.Count).Bind(block.Data);
-
-    private static async Task LoadSeriesAsync(DbConnection connection, string grain, ServiceSeries state, long memoryFrom, CancellationToken ct)
-    {
-        await using (var select = new Statement(connection, "SELECT declaration FROM metric_series WHERE grain = @grain ORDER BY series"))
-        await using (var rows = await select.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false))
-        {
-            while (await rows.ReadAsync(ct).ConfigureAwait(false))
-            {
-                foreach (var series in JournalCodec.ReadSeries(rows.GetFieldValue<byte[]>(0)))
-                    state.Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id).DeclarationSaved = true;
-            }
-        }
-        var blocks = await LoadBlocksAsync(connection, grain, memoryFrom, ct).ConfigureAwait(false);
-        await using var heads = new Statement(connection, "SELECT series, sealed_ms, first_ms, last_ms, count, data FROM metric_heads WHERE grain = @grain");
-        await using var headRows = await heads.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false);
-        while (await headRows.ReadAsync(ct).ConfigureAwait(false))
-        {
-            if (state.Table.Find((int)headRows.GetInt64(0)) is not { } entry) continue;
-            var sealedThrough = headRows.GetInt64(1);
-            var count = (int)headRows.GetInt64(4);
-            var head = count == 0 ? default : new SampleBlock(headRows.GetFieldValue<byte[]>(5), count, headRows.GetInt64(2), headRows.GetInt64(3));
-            var saved = blocks.GetValueOrDefault(entry.Id) ?? [];
-            // Nothing older in memory: whatever is older, if anything, is in the database.
-            entry.Samples.Restore(saved, head, sealedThrough, saved.Count > 0 ? saved[0].First - 1 : sealedThrough);
-            state.Restored(entry);
+            await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            await database.WriteRowsAsync(0, static (rows, _) => rows.Begin("PRAGMA incremental_vacuum(500)").Run(), ct).ConfigureAwait(false);
+            // A file made before that was possible stays as it is.
+            if ((await FreePagesAsync(ct).ConfigureAwait(false)).Free >= free) return;
         }
     }
 
-    private static async Task<Dictionary<int, List<SampleBlock>>> LoadBlocksAsync(DbConnection connection, string grain, long memoryFrom, CancellationToken ct)
+    private async Task<(long Free, long All)> FreePagesAsync(CancellationToken ct)
     {
-        await using var select = new Statement(connection, "SELECT series, first_ms, last_ms, count, data FROM metric_chunks WHERE grain = @grain AND last_ms >= @from ORDER BY series, last_ms");
-        await using var rows = await select.Set("@grain", grain).Set("@from", memoryFrom).ReadAsync(ct).ConfigureAwait(false);
-        var blocks = new Dictionary<int, List<SampleBlock>>();
-        while (await rows.ReadAsync(ct).ConfigureAwait(false))
+        await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
+        await using var free = new Statement(connection, "PRAGMA freelist_count");
+        await using var all = new Statement(connection, "PRAGMA page_count");
+        return ((long)(await free.ScalarAsync(ct).ConfigureAwait(false))!, (long)(await all.ScalarAsync(ct).ConfigureAwait(false))!);
+    }
+
+    private static async Task LoadSeriesAsync(DbConnection connection, string grain, ServiceSeries state, long memoryFrom, CancellationToken ct)
+    {
+        await ForEachPageAsync("SELECT bucket, data FROM metric_declarations WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) ORDER BY bucket", data =>
         {
-            var id = (int)rows.GetInt64(0);
-            if (!blocks.TryGetValue(id, out var list)) blocks.Add(id, list = []);
-            list.Add(new SampleBlock(rows.GetFieldValue<byte[]>(4), (int)rows.GetInt64(3), rows.GetInt64(1), rows.GetInt64(2)));
+            foreach (var series in DeclarationPage.Read(data))
+                state.Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id).DeclarationSaved = true;
+        }).ConfigureAwait(false);
+        var (block, scratch) = (new byte[BlockBits.MaxBytes + SampleBlock.MaxHeaderBytes], new double[SampleBlock.MaxCount]);
+        // In the order in which they were sealed, which is each series' order of time.
+        await ForEachPageAsync("SELECT page, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms >= @from ORDER BY page", data =>
+        {
+            var page = new SamplePage(data);
+            while (page.Next())
+            {
+                if (page.Last >= memoryFrom && state.Table.Find(page.Series) is { } entry) entry.Samples.RestoreBlock(block.AsSpan(0, page.CopyBlock(block, scratch)));
+            }
+        }).ConfigureAwait(false);
+        await ForEachPageAsync("SELECT bucket, data FROM metric_open WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain)", data =>
+        {
+            var page = new SamplePage(data);
+            while (page.Next())
+            {
+                if (state.Table.Find(page.Series) is not { } entry) continue;
+                entry.Samples.Restore(block.AsSpan(0, page.CopyBlock(block, scratch)), page.SealedThrough);
+                state.Restored(entry);
+            }
+        }).ConfigureAwait(false);
+
+        async Task ForEachPageAsync(string sql, Action<byte[]> read)
+        {
+            await using var select = new Statement(connection, sql);
+            select.Set("@grain", grain);
+            if (sql.Contains("@from", StringComparison.Ordinal)) select.Set("@from", memoryFrom);
+            await using var rows = await select.ReadAsync(ct).ConfigureAwait(false);
+            while (await rows.ReadAsync(ct).ConfigureAwait(false))
+            {
+                Guard(grain, rows.GetInt64(0), () =>
+                {
+                    read(rows.GetFieldValue<byte[]>(1));
+                    return 0;
+                });
+            }
         }
-        return blocks;
+    }
+
+    // Which row is damaged is what an operator has to know.
+    private static T Guard<T>(string grain, long row, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidDataException($"row {row} of {grain}: {e.Message}", e);
+        }
     }
 
     private static async Task LoadPositionsAsync(DbConnection connection, string grain, ServiceSeries state, CancellationToken ct)
@@ -232,7 +282,6 @@ internal sealed class MetricsStore(IDatabase database)
             var data = rows.GetFieldValue<byte[]>(4);
             var kind = (JournalKind)rows.GetInt64(1);
             if (kind == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
-            else if (kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(no, data, kind == JournalKind.HistogramDeltas, now, tally, null);
             else state.ApplySamples(no, data, kind == JournalKind.Deltas, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
             bytes += data.Length;
         }

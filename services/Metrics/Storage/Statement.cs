@@ -32,6 +32,9 @@ internal sealed class Statement : IAsyncDisposable
 
     public Task<int> ExecuteAsync(CancellationToken ct) => command.ExecuteNonQueryAsync(ct);
 
+    /// <summary>The first value of the first row; <see cref="DBNull"/> where it is NULL.</summary>
+    public Task<object?> ScalarAsync(CancellationToken ct) => command.ExecuteScalarAsync(ct);
+
     public Task<DbDataReader> ReadAsync(CancellationToken ct) => command.ExecuteReaderAsync(ct);
 
     public ValueTask DisposeAsync() => command.DisposeAsync();

@@ -154,6 +154,7 @@ internal sealed class SqliteDatabase : IDatabase, IAsyncDisposable
             using var command = connection.CreateCommand();
             command.CommandText = $"""
                 PRAGMA busy_timeout = {(long)options.BusyTimeout.TotalMilliseconds};
+                PRAGMA auto_vacuum = INCREMENTAL;
                 PRAGMA journal_mode = WAL;
                 PRAGMA synchronous = {options.Synchronous};
                 PRAGMA wal_autocheckpoint = 4000;

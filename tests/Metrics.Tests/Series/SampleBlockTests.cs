@@ -51,54 +51,108 @@ public sealed class SampleBlockTests
     public void RoundTrip_ExtremeValues_GivesEveryBitBack(ulong first, ulong second) =>
         AssertSame([1, 2, 3], [BitConverter.UInt64BitsToDouble(first), BitConverter.UInt64BitsToDouble(second), BitConverter.UInt64BitsToDouble(first)], 0);
 
-    [Fact]
-    public void Encode_RegularConstantSeries_CostsTwoBitsASample()
+    [Theory]
+    [InlineData("constant", 0, 16)]
+    [InlineData("irregular constant", 0, 120 * 9 / 16 + 24)]
+    [InlineData("steady counter", 0, 120 * 7 / 16 + 24)]
+    [InlineData("counter", 0, 120 * 10 / 8 + 30)]
+    [InlineData("gauge", 1, 120 * 7 / 8 + 24)]
+    [InlineData("gauge", 3, 120 * 7 / 8 + 24)]
+    [InlineData("gauge that ends", 2, 120 * 8 / 8 + 40)]
+    [InlineData("sine", 0, 120 * 9)]
+    public void Encode_SeriesAsTheyAre_TakesFewBytes(string kind, int decimals, int most)
     {
-        var times = Enumerable.Range(0, 120).Select(i => 1_700_000_000_000 + i * 1000L).ToArray();
-        var block = SampleBlock.Encode(times, [.. Enumerable.Repeat(42.0, 120)], new BlockPool());
-        Assert.InRange(block.Data.Length, 16, 16 + 3 + 120 * 2 / 8 + 1);
+        var random = new Random(1);
+        var (time, scaled) = (1_700_000_000_000, 100_000L);
+        var (times, values) = (new long[120], new double[120]);
+        for (var i = 0; i < times.Length; i++)
+        {
+            times[i] = time += kind.StartsWith("irregular", StringComparison.Ordinal) ? 15_000 + random.Next(-4, 5) : 15_000;
+            scaled += kind switch { "steady counter" => 1500 + random.Next(3), "counter" => random.Next(400), "irregular constant" or "constant" => 0, _ => random.Next(-20, 21) };
+            values[i] = kind == "sine" ? Math.Sin(i) : kind == "gauge that ends" && i == 119 ? BitConverter.UInt64BitsToDouble(0x7ff0000000000002) : DecimalScale.ToValue(scaled, decimals);
+        }
+        Assert.True(SampleBlock.Encode(times, values).Length <= most, $"{SampleBlock.Encode(times, values).Length} bytes");
+        AssertSame(times, values, 0);
+    }
+
+    [Theory]
+    [InlineData(0.1 + 0.2)]
+    [InlineData(-0.0)]
+    [InlineData(double.NaN)]
+    [InlineData(double.NegativeInfinity)]
+    [InlineData(double.Epsilon)]
+    [InlineData(9_007_199_254_740_993.0)]
+    [InlineData(1e300)]
+    [InlineData(123456.789012345)]
+    public void RoundTrip_OddValueAnywhereAmongDecimals_GivesEveryBitBack(double odd)
+    {
+        for (var at = 0; at < 120; at += 7)
+        {
+            for (var more = 1; more < 60; more *= 3)
+            {
+                var values = Enumerable.Range(0, 120).Select(i => i >= at && i < at + more ? odd : i * 0.25).ToArray();
+                AssertSame([.. values.Select((_, i) => i * 1000L + (i > at ? 1 : 0))], values, at);
+            }
+        }
     }
 
     [Fact]
     public void Decode_EveryTruncation_IsRefused()
     {
-        var times = Enumerable.Range(0, 50).Select(i => i * 1000L + i % 7).ToArray();
-        var block = SampleBlock.Encode(times, [.. times.Select(t => Math.Sin(t))], new BlockPool());
-        for (var length = 0; length < block.Data.Length; length++)
+        foreach (var jitter in new[] { 1, 7 })
         {
-            var cut = block with { Data = block.Data[..length] };
-            Assert.Throws<InvalidDataException>(() => cut.Decode(new long[50], new double[50]));
+            var times = Enumerable.Range(0, 50).Select(i => i * 1000L + i % jitter).ToArray();
+            foreach (var values in new[] { [.. times.Select(t => Math.Sin(t))], times.Select(t => Math.Round(t * 1.1, 2)).ToArray(), times.Select(_ => 0.1 + 0.2).ToArray() })
+            {
+                var data = SampleBlock.Encode(times, values);
+                for (var length = 0; length < data.Length; length++) Assert.Throws<InvalidDataException>(() => Read(data[..length]));
+            }
         }
     }
 
     [Fact]
-    public void Decode_RandomBytes_NeverDoesAnythingButRefuse()
+    public void Decode_AnyBytes_GivesSamplesOrRefusesThem()
     {
         var random = new Random(7);
-        for (var i = 0; i < 2000; i++)
+        var good = SampleBlock.Encode([.. Enumerable.Range(0, 100).Select(i => i * 1000L + i % 3)], [.. Enumerable.Range(0, 100).Select(i => i % 9 * 0.5)]);
+        var refused = 0;
+        for (var i = 0; i < 20_000; i++)
         {
-            var data = new byte[random.Next(0, 60)];
-            random.NextBytes(data);
-            var block = new SampleBlock(data, 20, 1, 2);
+            var data = random.Next(2) == 0 ? new byte[random.Next(0, 60)] : (byte[])good.Clone();
+            if (data.Length == good.Length) data[random.Next(data.Length)] ^= (byte)(1 << random.Next(8));
+            else random.NextBytes(data);
             try
             {
-                block.Decode(new long[20], new double[20]);
-                Assert.Fail("random bytes were taken for a block");
+                Assert.Equal([.. Read(data).Times.Distinct().Order()], Read(data).Times);
             }
             catch (InvalidDataException)
             {
-                // As it should.
+                refused++;
             }
         }
+        Assert.InRange(refused, 5_000, 20_000);
     }
 
     private static void AssertSame(long[] times, double[] values, int seed)
     {
-        var block = SampleBlock.Encode(times, values, new BlockPool());
-        var (readTimes, readValues) = (new long[times.Length], new double[times.Length]);
-        block.Decode(readTimes, readValues);
+        var (readTimes, readValues) = Read(SampleBlock.Encode(times, values));
         Assert.True(times.SequenceEqual(readTimes), $"times differ, seed {seed}");
         Assert.True(values.Select(BitConverter.DoubleToInt64Bits).SequenceEqual(readValues.Select(BitConverter.DoubleToInt64Bits)), $"values differ, seed {seed}");
-        Assert.Equal((times[0], times[^1], times.Length), (block.First, block.Last, block.Count));
+    }
+
+    private static (long[] Times, double[] Values) Read(byte[] data)
+    {
+        var (position, times, values) = (0, new List<long>(), new List<double>());
+        do
+        {
+            var block = SampleBlock.Read(data, ref position);
+            var (blockTimes, blockValues) = (new long[block.Count], new double[block.Count]);
+            block.Decode(blockTimes, blockValues);
+            Assert.Equal((blockTimes[0], blockTimes[^1]), (block.First, block.Last));
+            times.AddRange(blockTimes);
+            values.AddRange(blockValues);
+        }
+        while (position < data.Length);
+        return ([.. times], [.. values]);
     }
 }

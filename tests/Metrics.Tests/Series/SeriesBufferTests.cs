@@ -13,7 +13,7 @@ public sealed class SeriesBufferTests
             var random = new Random(seed);
             var times = Enumerable.Range(0, SeriesBuffer.HeadCapacity - 1).Select(i => i * 10L).ToArray();
             random.Shuffle(times);
-            var buffer = new SeriesBuffer(new BlockPool());
+            var buffer = new SeriesBuffer();
             foreach (var time in times) Assert.Equal(AppendOutcome.Stored, buffer.Append(time, time * 2));
             var read = Read(buffer);
             Assert.Equal(times.Order(), read.Select(s => s.Time));
@@ -27,7 +27,7 @@ public sealed class SeriesBufferTests
         for (var seed = 0; seed < 60; seed++)
         {
             var random = new Random(seed);
-            var buffer = new SeriesBuffer(new BlockPool());
+            var buffer = new SeriesBuffer();
             var model = new SortedDictionary<long, double>();
             long clock = 0;
             for (var i = 0; i < 1500; i++)
@@ -56,7 +56,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void Append_SameBits_IsADuplicateEvenForNaN()
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         buffer.Append(1, double.NaN);
         Assert.Equal(AppendOutcome.Duplicate, buffer.Append(1, double.NaN));
         buffer.Append(2, 0.0);
@@ -69,7 +69,7 @@ public sealed class SeriesBufferTests
     [InlineData(SeriesBuffer.HeadCapacity, false)]
     public void Append_BeforeTheFirstSample_IsTakenUntilTheHeadIsSealed(int samples, bool taken)
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         for (var i = 0; i < samples; i++) buffer.Append(1000 + i, i);
         Assert.Equal(taken ? AppendOutcome.Stored : AppendOutcome.TooOld, buffer.Append(1, 1));
     }
@@ -77,7 +77,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void AppendIncrease_SumsUp_AndCountsEachMomentOnce()
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         Assert.Equal(AppendOutcome.Stored, buffer.AppendIncrease(10, 5));
         Assert.Equal(AppendOutcome.Stored, buffer.AppendIncrease(20, 2));
         Assert.Equal(AppendOutcome.Duplicate, buffer.AppendIncrease(20, 2));
@@ -88,7 +88,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void AppendIncrease_AcrossManyBlocks_NeverLosesTheSum()
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         for (var i = 1; i <= 1000; i++) buffer.AppendIncrease(i, 1);
         Assert.Equal(1000, buffer.LastValue);
     }
@@ -96,11 +96,22 @@ public sealed class SeriesBufferTests
     [Fact]
     public void SavedAndRestored_IsTheSameBuffer()
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         for (var i = 0; i < 1000; i++) buffer.Append(i * 100, Math.Sqrt(i));
-        var saved = buffer.UnsavedBlocks.ToArray();
-        var restored = new SeriesBuffer(new BlockPool());
-        restored.Restore(saved, buffer.EncodeHead(), buffer.SealedThrough, long.MinValue);
+        var restored = new SeriesBuffer();
+        var position = 0;
+        while (position < buffer.UnsavedBlocks.Length)
+        {
+            var start = position;
+            SampleBlock.Read(buffer.UnsavedBlocks, ref position);
+            restored.RestoreBlock(buffer.UnsavedBlocks[start..position]);
+            // As after a write that was thought to have failed.
+            restored.RestoreBlock(buffer.UnsavedBlocks[start..position]);
+        }
+        var head = new byte[buffer.MaxHeadBytes];
+        restored.Restore(head.AsSpan(0, buffer.CopyHead(head)), buffer.SealedThrough);
+        Assert.Equal(-1, restored.EvictedThrough);
+        Assert.Equal(buffer.Count, restored.Count);
         Assert.Equal(Read(buffer), Read(restored));
         // And it goes on the same: determinism is what the journal's replay stands on.
         for (var i = 1000; i < 1400; i++) Assert.Equal(buffer.Append(i * 100, i), restored.Append(i * 100, i));
@@ -111,7 +122,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void Evict_OnlySavedBlocksGo_ByAgeAndByCount()
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         for (var i = 0; i < 1000; i++) buffer.Append(i, i);
         buffer.Evict(long.MaxValue, 0);
         Assert.Equal(1000, buffer.Count);
@@ -127,7 +138,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void RestoreUnsaved_AfterAFailedWrite_OffersTheBlocksAgain()
     {
-        var buffer = new SeriesBuffer(new BlockPool());
+        var buffer = new SeriesBuffer();
         for (var i = 0; i < 400; i++) buffer.Append(i, i);
         var blocks = buffer.UnsavedBlocks.Length;
         var mark = buffer.MarkSaved();
@@ -141,22 +152,19 @@ public sealed class SeriesBufferTests
     [Fact]
     public void Evict_GivesMemoryToTheBlocksThatFollow_AndTheOthersStayAsTheyWere()
     {
-        var pool = new BlockPool();
-        var buffers = Enumerable.Range(0, 10).Select(_ => new SeriesBuffer(pool)).ToArray();
+        var buffers = Enumerable.Range(0, 10).Select(_ => new SeriesBuffer()).ToArray();
         var random = new Random(1);
         var expected = new Dictionary<(int, long), double>();
         for (var time = 1L; time <= 5_000; time++)
         {
             for (var b = 0; b < buffers.Length; b++) buffers[b].Append(time, expected[(b, time)] = random.Next(1 << b));
             if (time % 400 != 0) continue;
-            pool.Trim();
             foreach (var buffer in buffers)
             {
                 buffer.MarkSaved();
                 buffer.Evict(long.MinValue, 600);
             }
         }
-        Assert.NotEqual(0, pool.Count);
         for (var b = 0; b < buffers.Length; b++)
         {
             var read = Read(buffers[b]);
@@ -169,8 +177,7 @@ public sealed class SeriesBufferTests
     [Fact]
     public void AppendAndEvict_WithFullWindows_AllocateNothing()
     {
-        var pool = new BlockPool();
-        var buffers = Enumerable.Range(0, 100).Select(_ => new SeriesBuffer(pool)).ToArray();
+        var buffers = Enumerable.Range(0, 100).Select(_ => new SeriesBuffer()).ToArray();
         var time = 0L;
         for (var round = 0; round < 20; round++) Round();
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -185,10 +192,8 @@ public sealed class SeriesBufferTests
                 time += 1_000;
                 for (var b = 0; b < buffers.Length; b++) buffers[b].Append(time, (time / 1_000 + b) % 97);
             }
-            pool.Trim();
             foreach (var buffer in buffers)
             {
-                pool.Return(buffer.EncodeHead().Data);
                 buffer.MarkSaved();
                 buffer.Evict(long.MinValue, 600);
             }
@@ -196,23 +201,20 @@ public sealed class SeriesBufferTests
     }
 
     [Fact]
-    public void Trim_LetsGoOfWhatWasNotWanted()
+    public void LateSamples_AgainAndAgain_AreFoundInOrder_AndWhatWasThereIsKnown()
     {
-        var pool = new BlockPool();
-        var rented = Enumerable.Range(0, 10).Select(_ => pool.Rent(100)).ToArray();
-        foreach (var memory in rented) pool.Return(memory);
-        for (var i = 0; i < BlockPool.Patience; i++) pool.Trim();
-        Assert.Equal(10, pool.Count);
-        for (var i = 1; i < BlockPool.Patience; i++) pool.Trim();
-        for (var i = 0; i < 3; i++) pool.Rent(90);
-        for (var i = 0; i < 3; i++) pool.Return(rented[i]);
-        Assert.Equal(10, pool.Count);
-        pool.Trim();
-        Assert.Equal(3, pool.Count);
-        // As read from the database: of any length, or none.
-        pool.Return(new byte[33]);
-        pool.Return(default);
-        Assert.Equal(3, pool.Count);
+        var buffer = new SeriesBuffer();
+        for (var i = 0; i < 150; i++) buffer.Append(i * 10, i / 4.0);
+        Assert.Equal(AppendOutcome.Duplicate, buffer.Append(300, 7.5));
+        Assert.Equal(AppendOutcome.Conflict, buffer.Append(300, 7));
+        Assert.Equal(AppendOutcome.Stored, buffer.Append(305, 7));
+        Assert.Equal(AppendOutcome.Duplicate, buffer.Append(305, 7));
+        Assert.Equal(long.MinValue, buffer.SealedThrough);
+        for (var i = 0; i < 9; i++) Assert.Equal(AppendOutcome.Stored, buffer.Append(7 + i * 100, -1));
+        // The 160th sealed the oldest 120, late ones among them.
+        Assert.Equal(Read(buffer)[119].Time, buffer.SealedThrough);
+        Assert.Equal(AppendOutcome.TooOld, buffer.Append(buffer.SealedThrough, 0));
+        Assert.Equal(160, Read(buffer).Length);
     }
 
     private static (long Time, double Value)[] Read(SeriesBuffer buffer)

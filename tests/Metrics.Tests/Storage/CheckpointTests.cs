@@ -48,9 +48,11 @@ public sealed class CheckpointTests
         var entry = live.Table.Find(1)!;
         var through = live.AppliedRow;
         var streams = live.Streams.ToArray();
-        var saved = new SavedSeries(1, JournalCodec.WriteSeries([new DeclaredSeries(1, Labels, SeriesKind.Gauge, "s", "help")]), entry.Samples.UnsavedBlocks.ToArray(), entry.Samples.EncodeHead(), entry.Samples.SealedThrough);
-        entry.Samples.MarkSaved();
-        await store.SaveSeriesAsync("g", new[] { saved }, CancellationToken.None);
+        var step = new CheckpointStep();
+        var saved = step.Fill(live.Table, entry.Bucket, declare: false);
+        Assert.Equal(1, step.Count);
+        await store.SaveBucketAsync("g", saved, CancellationToken.None);
+        step.Succeeded();
         await AssertSameAsync("after the series were written and before the journal was trimmed");
 
         // Samples go on coming between the steps: their rows must outlive the trim.
@@ -61,8 +63,8 @@ public sealed class CheckpointTests
         await AssertSameAsync("after the journal was trimmed");
 
         // The same checkpoint once more, as after a kill between its steps.
-        var again = new SavedSeries(1, null, entry.Samples.UnsavedBlocks.ToArray(), entry.Samples.EncodeHead(), entry.Samples.SealedThrough);
-        await store.SaveSeriesAsync("g", new[] { again }, CancellationToken.None);
+        entry.Samples.RestoreUnsaved(0);
+        await store.SaveBucketAsync("g", step.Fill(live.Table, entry.Bucket, declare: false), CancellationToken.None);
         await AssertSameAsync("with a later head beside the rows that are in it");
         Assert.Equal(52ul, live.Streams["s"].Sequence);
 
@@ -202,14 +204,23 @@ public sealed class CheckpointTests
         var grain = host.Grain("api");
         await grain.CheckpointAsync().DefaultTimeout();
         var store = host.Services.GetRequiredService<MetricsStore>();
-        Assert.NotEmpty(await store.ReadBlocksAsync("api", 1, 0, long.MaxValue, CancellationToken.None));
+        Assert.NotEqual(0, await StoredAsync(store));
         clock.Advance(TimeSpan.FromDays(1) + TimeSpan.FromHours(1));
         // The first writes the head out and lets the blocks go; the series itself goes with the hour after.
         await grain.CheckpointAsync().DefaultTimeout();
         clock.Advance(TimeSpan.FromHours(2));
         await grain.CheckpointAsync().DefaultTimeout();
-        Assert.Empty(await store.ReadBlocksAsync("api", 1, 0, long.MaxValue, CancellationToken.None));
+        Assert.Equal(0, await StoredAsync(store));
         Assert.Equal(0, (await grain.GetStatusAsync().DefaultTimeout()).Series);
+        // Nor is it found after a restart.
+        Assert.Empty((await store.LoadAsync("api", 0, now, CancellationToken.None)).State.Table.All);
+    }
+
+    private static async Task<int> StoredAsync(MetricsStore store)
+    {
+        var samples = new SampleBuffer();
+        await store.ReadSamplesAsync("api", 0, long.MaxValue, new Dictionary<int, SampleBuffer> { [1] = samples }, int.MaxValue, CancellationToken.None).DefaultTimeout();
+        return samples.Count;
     }
 
     private static JournalRow Row(long no, JournalKind kind, string stream, ulong sequence, byte[] data) =>

@@ -19,19 +19,11 @@ internal sealed class BlockBuilder(int steps)
     }
 
     /// <exception cref="EvaluationException">The series has a sample at this step already.</exception>
-    public void Set(int place, int step, Sample sample)
+    public void Set(int place, int step, double value)
     {
-        var one = series[place];
-        if (one.Has(step)) throw SameLabels();
-        if (sample.Histogram is { } histogram)
-        {
-            if (one.Histograms is null) series[place] = one = one with { Histograms = new FloatHistogram?[steps] };
-            one.Histograms![step] = histogram;
-        }
-        else
-        {
-            one.Values[step] = sample.Number;
-        }
+        var values = series[place].Values;
+        if (!Samples.IsAbsent(values[step])) throw SameLabels();
+        values[step] = value;
     }
 
     /// <summary>Adds all samples of a series, under its labels.</summary>
@@ -44,16 +36,16 @@ internal sealed class BlockBuilder(int steps)
             return;
         }
         // Not in place: the values may be shared with another block.
-        var merged = series[place];
-        series[place] = merged with { Values = (double[])merged.Values.Clone(), Histograms = (FloatHistogram?[]?)merged.Histograms?.Clone() };
+        var merged = series[place] with { Values = (double[])series[place].Values.Clone() };
+        series[place] = merged;
         for (var step = 0; step < steps; step++)
         {
-            if (added.Has(step)) Set(place, step, added.At(step));
+            if (!Samples.IsAbsent(added.Values[step])) Set(place, step, added.Values[step]);
         }
     }
 
     /// <summary>The series that have any sample.</summary>
-    public VectorBlock Build() => new(series.Where(s => s.HasAny()).ToArray());
+    public VectorBlock Build() => new(series.Where(s => s.Values.AsSpan().ContainsAnyPresent()).ToArray());
 
     public static EvaluationException SameLabels() => new("vector cannot contain metrics with the same labelset");
 }
@@ -69,34 +61,22 @@ internal static class BlockExtensions
         return false;
     }
 
-    /// <summary>Applies a function to every float; the result is another thing than the metric was, so the name goes. Histograms are left out.</summary>
+    /// <summary>Applies a function to every sample; the result is another thing than the metric was, so the name goes.</summary>
     public static VectorBlock Map(this VectorBlock block, Func<double, double> function) => block.Map((value, _) => function(value));
 
     public static VectorBlock Map(this VectorBlock block, Func<double, int, double> function)
     {
-        var result = new List<BlockSeries>(block.Series.Count);
-        foreach (var source in block.Series)
+        var result = new BlockSeries[block.Series.Count];
+        for (var i = 0; i < result.Length; i++)
         {
-            if (source.Histograms is not null && !source.Values.AsSpan().ContainsAnyPresent()) continue;
+            var source = block.Series[i];
             var values = new double[source.Values.Length];
             for (var step = 0; step < values.Length; step++)
             {
                 var value = source.Values[step];
                 values[step] = Samples.IsAbsent(value) ? value : function(value, step);
             }
-            result.Add(new(source.Labels, values, DropName: true));
-        }
-        return new(result);
-    }
-
-    /// <summary>The number that a function makes of every histogram. Floats are left out.</summary>
-    public static VectorBlock MapHistograms(this VectorBlock block, Func<FloatHistogram, double> function)
-    {
-        var result = new List<BlockSeries>();
-        foreach (var source in block.Series)
-        {
-            if (!source.HasAnyHistogram()) continue;
-            result.Add(new(source.Labels, Array.ConvertAll(source.Histograms!, h => h is null ? Samples.Absent : function(h)), DropName: true));
+            result[i] = new(source.Labels, values, DropName: true);
         }
         return new(result);
     }

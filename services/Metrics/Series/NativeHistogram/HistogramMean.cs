@@ -11,7 +11,6 @@ internal sealed class HistogramMean(FloatHistogram first)
     public HistogramRemarks Add(FloatHistogram other)
     {
         count++;
-        if (!incremental && !sum.MayOverflow(other)) return sum.Add(other);
         if (!incremental)
         {
             var next = sum.Clone();

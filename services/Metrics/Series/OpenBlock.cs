@@ -1,0 +1,177 @@
+namespace Vigil.Metrics.Series;
+
+/// <summary>
+/// A block that samples are added to at its end, and the state of its coders. The bits are in the series' memory. It begins in the smallest shape, one value at regular
+/// steps, which takes no bits at all, and is written anew in a wider one when a sample does not fit: that happens a few times at a block's start.
+/// </summary>
+internal struct OpenBlock
+{
+    // Longer ones are not taken for regular, so that nothing here overflows.
+    private const long MaxStep = 1L << 40;
+
+    // Time and value at their longest, and the room that the sink wants.
+    private const int MaxSampleBytes = 40;
+
+    // Until then a value that does not fit changes the shape.
+    private const int Settled = 8;
+
+    private RiceModel times;
+    private ValueCoder values;
+    private int bits;
+    private byte count;
+    private byte escapes;
+    private BlockShape shape;
+
+    /// <summary>Nothing was ever added.</summary>
+    public OpenBlock() => Last = long.MinValue;
+
+    /// <summary>Number of samples.</summary>
+    public readonly int Count => count;
+
+    /// <summary>Time of the oldest sample.</summary>
+    public long First { get; private set; }
+
+    /// <summary>Time of the newest sample, also of those before <see cref="Clear"/>; <see cref="long.MinValue"/> where there never was one.</summary>
+    public long Last { get; private set; }
+
+    /// <summary>Value of the newest sample, also of those before <see cref="Clear"/>.</summary>
+    public double LastValue { get; private set; }
+
+    /// <summary>Bytes of memory in use.</summary>
+    public readonly int Bytes => (bits + 7) >> 3;
+
+    /// <summary>Starts again, behind what there was.</summary>
+    public void Clear() => this = new OpenBlock { Last = Last, LastValue = LastValue };
+
+    /// <summary>Adds a sample that is newer than all others.</summary>
+    /// <param name="time">Milliseconds since 1970.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="data">The series' memory; changed where it has to grow.</param>
+    /// <param name="start">Where the block begins in it.</param>
+    public void Append(long time, double value, ref byte[] data, int start)
+    {
+        if (!TryWrite(time, value, force: false, ref data, start)) Reshape(time, value, ref data, start);
+    }
+
+    /// <summary>Unpacks all samples to the front of the two spans.</summary>
+    public readonly void Decode(ReadOnlySpan<byte> data, Span<long> times, Span<double> values)
+    {
+        if (count > 0) SampleBlock.Decode(shape, count, First, Last, LastValue, data[..Bytes], times, values);
+    }
+
+    /// <summary>Makes it a <see cref="SampleBlock"/> in place and starts again; returns its length.</summary>
+    public int Close(ref byte[] data, int start)
+    {
+        Span<byte> header = stackalloc byte[SampleBlock.MaxHeaderBytes];
+        var length = WriteHeader(header);
+        SampleMemory.Grow(ref data, start + Bytes, start + Bytes + length);
+        data.AsSpan(start, Bytes).CopyTo(data.AsSpan(start + length));
+        header[..length].CopyTo(data.AsSpan(start));
+        length += Bytes;
+        Clear();
+        return length;
+    }
+
+    /// <summary>Copies it as a <see cref="SampleBlock"/>; returns its length. The target must hold <see cref="Bytes"/> and a header.</summary>
+    public readonly int CopyTo(Span<byte> target, ReadOnlySpan<byte> data)
+    {
+        if (count == 0) return 0;
+        var length = WriteHeader(target);
+        data[..Bytes].CopyTo(target[length..]);
+        return length + Bytes;
+    }
+
+    private readonly int WriteHeader(Span<byte> target)
+    {
+        var final = shape;
+        if (shape.IsSame && DecimalScale.Decimals(LastValue, 0) is >= 0 and var decimals) final = new BlockShape(shape.Irregular, ValueCoding.SameDecimal, decimals);
+        return SampleBlock.WriteHeader(target, final, count, First, Last, LastValue, Bytes);
+    }
+
+    private bool TryWrite(long time, double value, bool force, ref byte[] data, int start)
+    {
+        if (!TimeFits(time)) return false;
+        long? scaled = null;
+        if (shape.Values == ValueCoding.Same)
+        {
+            if (count > 0 && !SameBits(value, LastValue)) return false;
+        }
+        else if (shape.Values == ValueCoding.Decimal)
+        {
+            if (DecimalScale.TryScale(value, shape.Decimals, out var number)) scaled = number;
+            else if (force || MayEscape) escapes++;
+            else return false;
+        }
+        if (shape.HasBody) WriteBits(time, scaled, value, ref data, start);
+        if (count == 0) First = time;
+        (Last, LastValue) = (time, value);
+        count++;
+        return true;
+    }
+
+    private void WriteBits(long time, long? scaled, double value, ref byte[] data, int start)
+    {
+        Span<byte> sample = stackalloc byte[MaxSampleBytes];
+        var whole = bits >> 3;
+        var used = bits & 7;
+        if (used > 0) sample[0] = data[start + whole];
+        var sink = new BitSink(sample, used);
+        if (shape.Irregular && count > 0) times.Write(ref sink, Last, time, count);
+        if (shape.Values == ValueCoding.Decimal) values.WriteDecimal(ref sink, scaled, value, count);
+        else if (shape.Values == ValueCoding.Xor) values.WriteXor(ref sink, value, count);
+        var bytes = (sink.Position + 7) >> 3;
+        if (start + whole + bytes > data.Length) SampleMemory.Grow(ref data, start + Bytes, start + whole + bytes);
+        sample[..bytes].CopyTo(data.AsSpan(start + whole));
+        bits += sink.Position - used;
+    }
+
+    private void Reshape(long time, double value, ref byte[] data, int start)
+    {
+        Span<long> allTimes = stackalloc long[count + 1];
+        Span<double> allValues = stackalloc double[count + 1];
+        Decode(data.AsSpan(start), allTimes, allValues);
+        allTimes[^1] = time;
+        allValues[^1] = value;
+        var next = WiderFor(time, value);
+        Fill(next, allTimes, allValues, ref data, start);
+        if (escapes * 4 > count) Fill(new BlockShape(next.Irregular, ValueCoding.Xor), allTimes, allValues, ref data, start);
+    }
+
+    private void Fill(BlockShape filled, ReadOnlySpan<long> allTimes, ReadOnlySpan<double> allValues, ref byte[] data, int start)
+    {
+        Clear();
+        shape = filled;
+        for (var i = 0; i < allTimes.Length; i++) TryWrite(allTimes[i], allValues[i], force: true, ref data, start);
+    }
+
+    private readonly BlockShape WiderFor(long time, double value)
+    {
+        var irregular = shape.Irregular || !TimeFits(time);
+        switch (shape.Values)
+        {
+            case ValueCoding.Same when !SameBits(value, LastValue):
+                var before = DecimalsOf(LastValue, 0);
+                var decimals = before < 0 ? before : DecimalsOf(value, before);
+                return decimals < 0 ? new BlockShape(irregular, ValueCoding.Xor) : new BlockShape(irregular, ValueCoding.Decimal, decimals);
+            case ValueCoding.Decimal when !DecimalScale.TryScale(value, shape.Decimals, out _) && !MayEscape:
+                var more = DecimalsOf(value, shape.Decimals);
+                return more < 0 ? new BlockShape(irregular, ValueCoding.Xor) : new BlockShape(irregular, ValueCoding.Decimal, more);
+            default:
+                return new BlockShape(irregular, shape.Values, shape.Decimals);
+        }
+    }
+
+    // What is no number at all, as the mark of a series that ended, stands as a double among the others.
+    private static int DecimalsOf(double value, int from) => value == 0 || !double.IsFinite(value) ? from : DecimalScale.Decimals(value, from);
+
+    private readonly bool MayEscape => count >= Settled && (escapes + 1) * 8 <= count;
+
+    private readonly bool TimeFits(long time)
+    {
+        if (shape.Irregular || count == 0) return true;
+        var step = unchecked(time - Last);
+        return step is > 0 and <= MaxStep && (count == 1 || step * (count - 1) == Last - First);
+    }
+
+    private static bool SameBits(double a, double b) => BitConverter.DoubleToInt64Bits(a) == BitConverter.DoubleToInt64Bits(b);
+}
