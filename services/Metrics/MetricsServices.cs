@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
 using Vigil.Metrics.Query;
+using Vigil.Metrics.Scrape;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
 using Vigil.Metrics.Watch;
@@ -32,7 +33,19 @@ internal static class MetricsServices
         services.AddSingleton(s => new StandingBudget(
             s.GetRequiredService<IOptions<MetricsOptions>>().Value.StandingQueryShare * Environment.ProcessorCount, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<MetricsInstruments>()));
         builder.AddGrains();
+        builder.AddScraping();
         return builder;
+    }
+
+    private static void AddScraping(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddValidatedOptions<ScrapeOptions>(MetricsOptions.Section);
+        builder.Services.AddSingleton<ScrapeInstruments>();
+        builder.Services.AddSingleton<ScrapeTargets>();
+        builder.Services.AddSingleton<TargetScraperParts>();
+        builder.Services.AddSingleton<ScrapeService>();
+        // Started after the silo and stopped before it.
+        builder.Services.AddHostedService(s => s.GetRequiredService<ScrapeService>());
     }
 
     public static WebApplication MapMetrics(this WebApplication app)
@@ -43,6 +56,7 @@ internal static class MetricsServices
         OtlpHttpApi.Map(app);
         RemoteWriteApi.Map(app);
         PrometheusApi.Map(app);
+        TargetsApi.Map(app);
         return app;
     }
 }

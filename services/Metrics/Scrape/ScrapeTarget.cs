@@ -13,6 +13,9 @@ internal sealed record ScrapeTarget(TargetJob Job, LabelSet Discovered, LabelSet
 {
     private readonly ulong hash = LabelSet.Of("address", Address, "labels", Labels.ToString()).Hash;
 
+    /// <summary>Why it is not asked at all and counts as down; null as a rule.</summary>
+    public string? Fault { get; init; }
+
     /// <summary>Key of its grain. The same after a restart, and in every process.</summary>
     public string Key => $"{Job.Name}/{hash:x16}";
 
@@ -31,7 +34,7 @@ internal sealed record ScrapeTarget(TargetJob Job, LabelSet Discovered, LabelSet
 
     /// <summary>What is different in what is asked, or in what is done with the answer.</summary>
     public bool IsSameAs(ScrapeTarget other) =>
-        Key == other.Key && Interval == other.Interval && Timeout == other.Timeout && Job.Fingerprint == other.Job.Fingerprint;
+        Key == other.Key && Interval == other.Interval && Timeout == other.Timeout && Fault == other.Fault && Job.Fingerprint == other.Job.Fingerprint;
 }
 
 /// <summary>A target that relabelling dropped.</summary>

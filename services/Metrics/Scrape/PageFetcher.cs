@@ -1,0 +1,117 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Vigil.Metrics.Api;
+using Vigil.ServiceDefaults.Yaml;
+
+namespace Vigil.Metrics.Scrape;
+
+/// <summary>What fetching a page came to.</summary>
+/// <param name="Error">Why there is none; null where there is.</param>
+/// <param name="OpenMetrics">Its format.</param>
+internal readonly record struct FetchedPage(string? Error, bool OpenMetrics);
+
+/// <summary>Fetches pages of metrics.</summary>
+internal static class PageFetcher
+{
+    private const string Accept = "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    private const string OpenMetrics = "application/openmetrics-text";
+    private const int ChunkBytes = 16 * 1024;
+
+    /// <summary>
+    /// A client for one job. Connections live on between scrapes. It is not disposed when the job changes: a scrape under way would fail for no
+    /// fault of the target, and idle connections end by themselves.
+    /// </summary>
+    public static HttpClient CreateClient(TlsSettings tls, bool followRedirects) => new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = followRedirects,
+        MaxAutomaticRedirections = 10,
+        AutomaticDecompression = DecompressionMethods.GZip,
+        PooledConnectionIdleTimeout = TimeSpan.FromMinutes(2),
+        UseCookies = false,
+        UseProxy = false,
+        SslOptions = SslOptions(tls),
+    })
+    { Timeout = Timeout.InfiniteTimeSpan };
+
+    /// <summary>How TLS is spoken.</summary>
+    [SuppressMessage("Security", "CA5359", Justification = "Only where the configuration says insecure_skip_verify, Prometheus' own key.")]
+    public static SslClientAuthenticationOptions SslOptions(TlsSettings tls)
+    {
+        var options = new SslClientAuthenticationOptions { TargetHost = tls.ServerName };
+        if (tls.InsecureSkipVerify) options.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+        if (tls.CaFile is null) return options;
+        var trusted = new X509Certificate2Collection();
+        trusted.ImportFromPemFile(tls.CaFile);
+        options.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        options.CertificateChainPolicy.CustomTrustStore.AddRange(trusted);
+        return options;
+    }
+
+    /// <summary>The header that shows who asks; null for nobody.</summary>
+    /// <exception cref="IOException">A file with a secret cannot be read.</exception>
+    public static async Task<AuthenticationHeaderValue?> AuthorizeAsync(HttpAuth? auth, CancellationToken ct)
+    {
+        if (auth is null) return null;
+        var file = auth.PasswordFile ?? auth.CredentialsFile;
+        var secret = file is null ? auth.Password ?? auth.Credentials ?? "" : (await File.ReadAllTextAsync(file, ct).ConfigureAwait(false)).Trim();
+        return auth.User is null ? new AuthenticationHeaderValue(auth.Scheme, secret) : new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{auth.User}:{secret}")));
+    }
+
+    /// <summary>Fetches a target's page.</summary>
+    /// <param name="target">Whose.</param>
+    /// <param name="client">Its job's.</param>
+    /// <param name="maxBytes">More is an error.</param>
+    /// <param name="body">Takes the page.</param>
+    /// <param name="clock">Measures the target's timeout.</param>
+    public static async Task<FetchedPage> FetchAsync(ScrapeTarget target, HttpClient client, long maxBytes, PooledBytes body, TimeProvider clock)
+    {
+        using var timeout = new CancellationTokenSource(target.Timeout, clock);
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, target.Address);
+            request.Headers.TryAddWithoutValidation("Accept", Accept);
+            request.Headers.TryAddWithoutValidation("User-Agent", "Vigil");
+            request.Headers.TryAddWithoutValidation("X-Prometheus-Scrape-Timeout-Seconds", target.Timeout.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            request.Headers.Authorization = await AuthorizeAsync(target.Job.Auth, timeout.Token).ConfigureAwait(false);
+            using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token).ConfigureAwait(false);
+            if (response.StatusCode != HttpStatusCode.OK) return new($"server returned HTTP status {(int)response.StatusCode} {response.ReasonPhrase}", false);
+            await using var stream = await response.Content.ReadAsStreamAsync(timeout.Token).ConfigureAwait(false);
+            var error = await ReadAsync(stream, body, maxBytes, timeout.Token).ConfigureAwait(false);
+            return new(error, response.Content.Headers.ContentType?.MediaType == OpenMetrics);
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested)
+        {
+            return new($"no answer within {PrometheusDuration.Format(target.Timeout)}", false);
+        }
+        // InvalidDataException: what should be gzip is none.
+        catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            return new(Plain(e), false);
+        }
+    }
+
+    /// <summary>The failure's own words and those of what caused it.</summary>
+    public static string Plain(Exception e) => e.InnerException is { } inner && !e.Message.Contains(inner.Message, StringComparison.Ordinal) ? $"{e.Message} {Plain(inner)}" : e.Message;
+
+    private static async Task<string?> ReadAsync(Stream stream, PooledBytes body, long maxBytes, CancellationToken ct)
+    {
+        var chunk = System.Buffers.ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        try
+        {
+            while (await stream.ReadAsync(chunk, ct).ConfigureAwait(false) is > 0 and var length)
+            {
+                if (body.Length + length > maxBytes) return $"the body is larger than {maxBytes} bytes (body_size_limit)";
+                chunk.AsSpan(0, length).CopyTo(body.Extend(length));
+            }
+            return null;
+        }
+        finally
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(chunk);
+        }
+    }
+}

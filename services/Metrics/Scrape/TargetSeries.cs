@@ -1,0 +1,42 @@
+using Vigil.Metrics.Grains;
+using Vigil.Metrics.Series;
+
+namespace Vigil.Metrics.Scrape;
+
+/// <summary>A series of a target, and where it is stored.</summary>
+internal sealed class TargetSeries(SeriesSpec spec)
+{
+    /// <summary>As it is declared.</summary>
+    public SeriesSpec Spec => spec;
+
+    /// <summary>Key of its grain; null while it is not declared.</summary>
+    public string? Grain { get; private set; }
+
+    /// <summary>Its number there; 0 while it is not declared.</summary>
+    public int Id { get; private set; }
+
+    /// <summary>The scrape in which it was last seen with the scrape's own time: what is not seen in the next has ended.</summary>
+    public long SeenIn { get; set; } = -1;
+
+    /// <summary>The scrape in which declaring it is tried again after it was refused.</summary>
+    public long RetryIn { get; set; }
+
+    /// <summary>It is known to its grain.</summary>
+    public void Declared(string grain, int id) => (Grain, Id) = (grain, id);
+
+    /// <summary>Its grain does not know it any more.</summary>
+    public void Forget() => (Grain, Id) = (null, 0);
+}
+
+/// <summary>Samples on their way to storage.</summary>
+internal sealed class TargetSamples
+{
+    private readonly List<(TargetSeries Series, long TimeMs, double Value)> items = [];
+
+    /// <summary>In the order in which they came.</summary>
+    public IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> Items => items;
+
+    public void Add(TargetSeries series, long timeMs, double value) => items.Add((series, timeMs, value));
+
+    public void Clear() => items.Clear();
+}
