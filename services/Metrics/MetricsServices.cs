@@ -17,6 +17,7 @@ internal static class MetricsServices
         var services = builder.Services;
         services.AddValidatedOptions<MetricsOptions>(MetricsOptions.Section);
         services.AddMigrations("metrics", MetricsMigrations.All);
+        services.AddMigrations(HistogramStore.Component, HistogramStore.Migrations);
         services.AddSingleton<MetricsInstruments>();
         services.AddSingleton<MetricsStore>();
         services.AddSingleton<Journal>();

@@ -58,8 +58,9 @@ internal sealed class HostProcess : IDisposable
 
     public HostProcess(string folder, params string[] kinds)
     {
-        // In a process group of its own, as a shell starts it: a signal to the group is what Ctrl+C in a terminal sends.
-        process = Process.Start(new ProcessStartInfo("setsid", [Dotnet.Path, TestProgram.Assembly, "host", folder, .. kinds])
+        // In a process group of its own, as a shell starts it: a signal to the group is what Ctrl+C in a terminal sends. Where the tests
+        // themselves run in a shell's background SIGINT is ignored, which children inherit: env undoes that.
+        process = Process.Start(new ProcessStartInfo("setsid", ["env", "--default-signal=INT", Dotnet.Path, TestProgram.Assembly, "host", folder, .. kinds])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -25,9 +25,10 @@ internal sealed class VigilSystem : IDisposable
         Directory.CreateDirectory(Path.Combine(Folder, "policies"));
         File.WriteAllText(Path.Combine(Folder, "policies", "e2e.yaml"), policies);
         Ports = FreePorts(4);
-        var start = new ProcessStartInfo(Dotnet.Path,
+        // Where the tests run in a shell's background SIGINT is ignored, which children inherit: env undoes that.
+        var start = new ProcessStartInfo("env",
         [
-            AppHost, "--no-agent", $"--Ports:metrics:grpc={Ports[0]}", $"--Ports:metrics:http={Ports[1]}", $"--Ports:alerting:grpc={Ports[2]}", $"--Ports:alerting:http={Ports[3]}",
+            "--default-signal=INT", Dotnet.Path, AppHost, "--no-agent", $"--Ports:metrics:grpc={Ports[0]}", $"--Ports:metrics:http={Ports[1]}", $"--Ports:alerting:grpc={Ports[2]}", $"--Ports:alerting:http={Ports[3]}",
             $"--Storage:Directory={Path.Combine(Folder, "data")}", $"--Policies:Directory={Path.Combine(Folder, "policies")}", .. extra,
         ])
         {

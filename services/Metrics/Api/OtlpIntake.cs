@@ -36,7 +36,7 @@ internal sealed class OtlpIntake(SeriesRouter router, SeriesRules rules, IOption
         var samples = translator.Samples;
         if (samples.Count == 0) return;
         var routed = await router.DeclareAsync([.. samples.Select(s => s.Series)]).ConfigureAwait(false);
-        var batches = new Dictionary<(string Grain, bool Delta), List<int>>();
+        var batches = new Dictionary<(string Grain, bool Delta, bool Histograms), List<int>>();
         for (var i = 0; i < routed.Length; i++)
         {
             if (routed[i].LimitHit is { } limit)
@@ -45,7 +45,7 @@ internal sealed class OtlpIntake(SeriesRouter router, SeriesRules rules, IOption
                 translator.Refuse(RefusalCause.SeriesLimit, limit, 1);
                 continue;
             }
-            var key = (routed[i].Grain, samples[i].Delta);
+            var key = (routed[i].Grain, samples[i].Delta, samples[i].Histogram is not null);
             if (!batches.TryGetValue(key, out var indexes)) batches.Add(key, indexes = []);
             indexes.Add(i);
         }
@@ -56,6 +56,7 @@ internal sealed class OtlpIntake(SeriesRouter router, SeriesRules rules, IOption
             Series = [.. batch.Value.Select(i => routed[i].Id)],
             Times = [.. batch.Value.Select(i => samples[i].TimeMs)],
             Values = [.. batch.Value.Select(i => samples[i].Value)],
+            Histograms = batch.Key.Histograms ? [.. batch.Value.Select(i => HistogramCodec.Encode(samples[i].Histogram!))] : null,
             Deltas = batch.Key.Delta,
             Door = Door.Otlp,
             ReceivedUnixUs = received,

@@ -13,9 +13,10 @@ namespace Vigil.Metrics.Api;
 /// <summary>A point of an export as a sample.</summary>
 /// <param name="Series">Its series.</param>
 /// <param name="TimeMs">Milliseconds since 1970.</param>
-/// <param name="Value">Its value.</param>
+/// <param name="Value">Its value; 0 where it is a histogram.</param>
 /// <param name="Delta">It is an increase.</param>
-internal readonly record struct OtlpSample(SeriesSpec Series, long TimeMs, double Value, bool Delta);
+/// <param name="Histogram">The native histogram that it is, or null.</param>
+internal readonly record struct OtlpSample(SeriesSpec Series, long TimeMs, double Value, bool Delta, FloatHistogram? Histogram = null);
 
 /// <summary>
 /// Turns an OTLP export into samples, by the specification "Prometheus and OpenMetrics Compatibility": histograms with explicit bounds become
@@ -81,7 +82,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
                 return AddHistograms(metric, delta, labels);
             case Metric.DataOneofCase.ExponentialHistogram:
                 if (Temporality(metric, metric.ExponentialHistogram.AggregationTemporality, metric.ExponentialHistogram.DataPoints.Count) is not { } exponentialDelta) return 0;
-                return AddExponential(metric, exponentialDelta);
+                return AddExponential(metric, exponentialDelta, labels);
             case Metric.DataOneofCase.Summary:
                 return AddSummaries(metric, labels);
             default:
@@ -139,15 +140,17 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
         return newest;
     }
 
-    private long AddExponential(Metric metric, bool delta)
+    private long AddExponential(Metric metric, bool delta, Dictionary<string, string> labels)
     {
+        var name = OtlpNames.Metric(metric.Name, metric.Unit, false, false);
+        var traits = new SeriesTraits(SeriesKind.Counter, metric.Unit, metric.Description);
         var newest = 0L;
         foreach (var point in metric.ExponentialHistogram.DataPoints)
         {
             var time = Time(point.TimeUnixNano);
             newest = Math.Max(newest, time);
             if (delta && (point.Flags & (uint)DataPointFlags.NoRecordedValueMask) != 0) continue;
-            if (OtlpHistograms.From(point, out var fault) is not null) Refuse(RefusalCause.Unsupported, $"{metric.Name}: exponential histograms are not stored", 1);
+            if (OtlpHistograms.From(point, out var fault) is { } histogram) AddSample(name, Attributed(labels, point.Attributes), traits, time, 0, delta, histogram);
             else Refuse(RefusalCause.BadHistogram, $"{metric.Name}: {fault}", 1);
         }
         return newest;
@@ -179,7 +182,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
     private void AddBucket(string name, Dictionary<string, string> labels, string bound, SeriesTraits traits, long time, double value, bool delta) =>
         AddSample(name + "_bucket", new Dictionary<string, string>(labels, StringComparer.Ordinal) { ["le"] = bound }, traits, time, value, delta);
 
-    private void AddSample(string name, Dictionary<string, string> labels, SeriesTraits traits, long time, double value, bool delta)
+    private void AddSample(string name, Dictionary<string, string> labels, SeriesTraits traits, long time, double value, bool delta, FloatHistogram? histogram = null)
     {
         var list = labels.Where(l => l.Value.Length > 0).Select(l => new Label(l.Key, l.Value)).ToList();
         if (rules.Check(name, list) is { } fault)
@@ -188,7 +191,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
             return;
         }
         list.Add(new Label(LabelSet.NameLabel, name));
-        Samples.Add(new OtlpSample(new SeriesSpec { Labels = LabelSet.Create(list), Kind = traits.Kind, Unit = traits.Unit, Help = traits.Help }, time, value, delta));
+        Samples.Add(new OtlpSample(new SeriesSpec { Labels = LabelSet.Create(list), Kind = traits.Kind, Unit = traits.Unit, Help = traits.Help }, time, value, delta, histogram));
     }
 
     private bool? Temporality(Metric metric, AggregationTemporality temporality, int points)

@@ -65,14 +65,24 @@ internal static class PrometheusAst
             case MatrixSelector matrix:
                 Type("matrixSelector");
                 json.WriteNumber("range", matrix.RangeMs);
+                Child("rangeExpr", matrix.RangeExpr);
                 WriteSelector(json, matrix.Vector);
                 break;
             case SubqueryExpr subquery:
                 Type("subquery");
                 Child("expr", subquery.Inner);
                 json.WriteNumber("range", subquery.RangeMs);
+                Child("rangeExpr", subquery.RangeExpr);
                 json.WriteNumber("step", subquery.StepMs ?? 0);
-                WriteModifiers(json, subquery.OffsetMs, subquery.At);
+                Child("stepExpr", subquery.StepExpr);
+                WriteModifiers(json, subquery.OffsetMs, subquery.OffsetExpr, subquery.At);
+                break;
+            case DurationExpr duration:
+                Type("durationExpr");
+                json.WriteString("op", duration.Operator.Symbol());
+                Child("lhs", duration.Left);
+                Child("rhs", duration.Right);
+                json.WriteBoolean("wrapped", duration.Wrapped);
                 break;
         }
         json.WriteEndObject();
@@ -106,7 +116,17 @@ internal static class PrometheusAst
         json.WriteBoolean("on", matching.On);
         json.WritePropertyName("include");
         PrometheusJson.WriteTexts(json, matching.Include);
+        json.WriteStartObject("fillValues");
+        WriteNumber("lhs", matching.FillLeft);
+        WriteNumber("rhs", matching.FillRight);
         json.WriteEndObject();
+        json.WriteEndObject();
+
+        void WriteNumber(string name, double? value)
+        {
+            if (value is { } number && double.IsFinite(number)) json.WriteNumber(name, number);
+            else json.WriteNull(name);
+        }
     }
 
     private static void WriteFunction(Utf8JsonWriter json, FunctionSignature function)
@@ -139,12 +159,16 @@ internal static class PrometheusAst
             json.WriteEndObject();
         }
         json.WriteEndArray();
-        WriteModifiers(json, selector.OffsetMs, selector.At);
+        WriteModifiers(json, selector.OffsetMs, selector.OffsetExpr, selector.At);
+        json.WriteBoolean("anchored", selector.Boundary == Boundary.Anchored);
+        json.WriteBoolean("smoothed", selector.Boundary == Boundary.Smoothed);
     }
 
-    private static void WriteModifiers(Utf8JsonWriter json, long offsetMs, AtModifier? at)
+    private static void WriteModifiers(Utf8JsonWriter json, long offsetMs, DurationExpr? offset, AtModifier? at)
     {
         json.WriteNumber("offset", offsetMs);
+        json.WritePropertyName("offsetExpr");
+        Write(json, offset);
         if (at is { Anchor: AtAnchor.Time }) json.WriteNumber("timestamp", at.TimeMs);
         else json.WriteNull("timestamp");
         if (at is { Anchor: not AtAnchor.Time }) json.WriteString("startOrEnd", at.Anchor == AtAnchor.Start ? "start" : "end");

@@ -44,13 +44,14 @@ internal static class PrometheusJson
             case VectorValue vector:
                 json.WriteString("resultType", "vector");
                 json.WriteStartArray("result");
-                foreach (var (labels, sample) in vector.Elements)
+                foreach (var element in vector.Elements)
                 {
                     json.WriteStartObject();
                     json.WritePropertyName("metric");
-                    WriteLabels(json, labels);
-                    json.WritePropertyName("value");
-                    WritePoint(json, vector.TimeMs, GoText.FloatJson(sample));
+                    WriteLabels(json, element.Labels);
+                    json.WritePropertyName(element.Histogram is null ? "value" : "histogram");
+                    if (element.Histogram is { } histogram) WritePoint(json, vector.TimeMs, histogram);
+                    else WritePoint(json, vector.TimeMs, GoText.FloatJson(element.Value));
                     json.WriteEndObject();
                 }
                 json.WriteEndArray();
@@ -85,11 +86,29 @@ internal static class PrometheusJson
         json.WriteStartObject();
         json.WritePropertyName("metric");
         WriteLabels(json, series.Labels);
-        json.WriteStartArray("values");
         var times = series.Times.Span;
         var values = series.Values.Span;
-        for (var i = 0; i < times.Length; i++) WritePoint(json, times[i], GoText.FloatJson(values[i]));
-        json.WriteEndArray();
+        var histograms = series.Histograms.Span;
+        var anyHistogram = false;
+        foreach (var histogram in histograms) anyHistogram |= histogram is not null;
+        if (!anyHistogram || histograms.Contains(null))
+        {
+            json.WriteStartArray("values");
+            for (var i = 0; i < times.Length; i++)
+            {
+                if (!anyHistogram || histograms[i] is null) WritePoint(json, times[i], GoText.FloatJson(values[i]));
+            }
+            json.WriteEndArray();
+        }
+        if (anyHistogram)
+        {
+            json.WriteStartArray("histograms");
+            for (var i = 0; i < times.Length; i++)
+            {
+                if (histograms[i] is { } histogram) WritePoint(json, times[i], histogram);
+            }
+            json.WriteEndArray();
+        }
         json.WriteEndObject();
     }
 
@@ -105,6 +124,39 @@ internal static class PrometheusJson
     private static void WritePoint(Utf8JsonWriter json, long timeMs, string value)
     {
         json.WriteStartArray();
+        WriteTime(json, timeMs);
+        json.WriteStringValue(value);
+        json.WriteEndArray();
+    }
+
+    private static void WritePoint(Utf8JsonWriter json, long timeMs, FloatHistogram histogram)
+    {
+        json.WriteStartArray();
+        WriteTime(json, timeMs);
+        json.WriteStartObject();
+        json.WriteString("count", GoText.FloatJson(histogram.Count));
+        json.WriteString("sum", GoText.FloatJson(histogram.Sum));
+        var any = false;
+        for (var place = 0; place < histogram.Places; place++)
+        {
+            if (!histogram.BucketAt(place, out var bucket) || bucket.Count == 0) continue;
+            if (!any) json.WriteStartArray("buckets");
+            any = true;
+            json.WriteStartArray();
+            // Which bounds belong to the bucket: 0 the upper, 1 the lower, 2 none, 3 both.
+            json.WriteNumberValue(bucket.LowerInclusive ? (bucket.UpperInclusive ? 3 : 1) : (bucket.UpperInclusive ? 0 : 2));
+            json.WriteStringValue(GoText.FloatJson(bucket.Lower));
+            json.WriteStringValue(GoText.FloatJson(bucket.Upper));
+            json.WriteStringValue(GoText.FloatJson(bucket.Count));
+            json.WriteEndArray();
+        }
+        if (any) json.WriteEndArray();
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    private static void WriteTime(Utf8JsonWriter json, long timeMs)
+    {
         // Seconds, with the milliseconds there are and no rounding.
         Span<char> text = stackalloc char[32];
         var sign = timeMs < 0 ? "-" : "";
@@ -114,14 +166,15 @@ internal static class PrometheusJson
             : text.TryWrite(CultureInfo.InvariantCulture, $"{sign}{seconds}.{rest:000}", out written);
         System.Diagnostics.Debug.Assert(fits, "a long has at most 20 characters");
         json.WriteRawValue(text[..written], skipInputValidation: true);
-        json.WriteStringValue(value);
-        json.WriteEndArray();
     }
 
     private static void WriteRemarks(Utf8JsonWriter json, string name, IReadOnlyList<string> remarks)
     {
         if (remarks.Count == 0) return;
+        const int Most = 10;
         json.WritePropertyName(name);
-        WriteTexts(json, remarks);
+        WriteTexts(json, remarks.Count <= Most
+            ? remarks
+            : remarks.Take(Most).Append($"{remarks.Count - Most} more {name.TrimEnd('s')} annotations omitted"));
     }
 }

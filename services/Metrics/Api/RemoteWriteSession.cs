@@ -77,7 +77,7 @@ internal sealed class RemoteWriteSession(
 
     private async Task AppendAsync(bool again)
     {
-        if (request.Columns.Count == 0) return;
+        await AppendHistogramsAsync(again).ConfigureAwait(false);
         // One grain is the rule: then nothing is gathered.
         if (request.Columns.Count == 1)
         {
@@ -91,22 +91,57 @@ internal sealed class RemoteWriteSession(
     private Task<AppendReply> AppendAsync(WriteColumns columns) =>
         columns.Count == 0 ? Task.FromResult(new AppendReply()) : router.AppendAsync(columns.Target.Grain, columns.ToBatch(Door.RemoteWrite, receivedUnixUs));
 
+    private async Task AppendHistogramsAsync(bool again)
+    {
+        if (request.Histograms.Count == 0) return;
+        var read = new List<(WrittenHistogram Written, long Time, byte[] Data)>(request.Histograms.Count);
+        foreach (var written in request.Histograms)
+        {
+            if (RemoteWriteHistograms.TryRead(request.BytesOf(written), out var time, out var histogram, out var fault)) read.Add((written, time, HistogramCodec.Encode(histogram!)));
+            else Refuse(new UnknownSeries(written.Place, null, 0, 1), Text(written.Place), RefusalCause.BadHistogram, fault);
+        }
+        await Task.WhenAll(read.GroupBy(r => r.Written.Series.Target).Select(async group =>
+        {
+            var rows = group.ToArray();
+            var reply = await router.AppendAsync(group.Key.Grain, new AppendBatch
+            {
+                Count = rows.Length,
+                Series = Array.ConvertAll(rows, r => r.Written.Series.Id),
+                Times = Array.ConvertAll(rows, r => r.Time),
+                Values = [],
+                Histograms = Array.ConvertAll(rows, r => r.Data),
+                ReceivedUnixUs = receivedUnixUs,
+                Door = Door.RemoteWrite,
+            }).ConfigureAwait(false);
+            lock (Outcome)
+            {
+                Outcome.Histograms += reply.Accepted + reply.Duplicates;
+                Settle(reply, Array.ConvertAll(rows, r => r.Written.Series.Id), Array.ConvertAll(rows, r => r.Written.Place), again);
+            }
+        })).ConfigureAwait(false);
+    }
+
     private void Settle(WriteColumns columns, AppendReply reply, bool again)
     {
         Outcome.Samples += reply.Accepted + reply.Duplicates;
+        Settle(reply, columns.Series, columns.Places, again);
+        columns.Return();
+    }
+
+    private void Settle(AppendReply reply, ReadOnlySpan<int> series, ReadOnlySpan<int> places, bool again)
+    {
         foreach (var refused in reply.Refused)
         {
             if (refused.Cause == RefusalCause.UndeclaredSeries && !again)
             {
-                for (var i = 0; i < columns.Count; i++)
+                for (var i = 0; i < series.Length; i++)
                 {
-                    if (columns.Series[i] == refused.Series) forgotten.Add(columns.Places[i]);
+                    if (series[i] == refused.Series) forgotten.Add(places[i]);
                 }
                 continue;
             }
-            Outcome.Refuse(Text(columns.Places[columns.Series.IndexOf(refused.Series)]), refused.Cause, refused.Cause.Describe(options), refused.Samples);
+            Outcome.Refuse(Text(places[series.IndexOf(refused.Series)]), refused.Cause, refused.Cause.Describe(options), refused.Samples);
         }
-        columns.Return();
     }
 
     private void Refuse(UnknownSeries series, string text, RefusalCause cause, string detail)

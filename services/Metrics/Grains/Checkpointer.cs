@@ -15,6 +15,7 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
     private const int PagesPerStep = 100;
     private const long HourMs = 3_600_000;
 
+    private readonly HistogramCheckpoint histograms = new(grain, state.Table, store.Histograms);
     private readonly CheckpointStep step = new();
     private Task<bool>? running;
     private long retainedAt = long.MinValue;
@@ -74,11 +75,16 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         if (buckets.Length == 0 && bytes == 0) return;
         var count = 0;
         foreach (var bucket in buckets) count += await SaveAsync(bucket);
+        await histograms.SaveAsync();
         await store.FinishCheckpointAsync(grain, through, state.Table.NextId, streams, CancellationToken.None);
         JournalBytes -= bytes;
         MetricsLog.CheckpointWritten(log, grain, count, through);
         var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
-        foreach (var entry in state.Table.All) entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+        foreach (var entry in state.Table.All)
+        {
+            entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+            entry.Histograms?.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
+        }
     }
 
     private async Task<int> SaveAsync(int bucket, bool declare = false)
@@ -104,6 +110,7 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         int deleted;
         do deleted = await store.DeletePagesAsync(grain, cutoff, PagesPerStep, CancellationToken.None);
         while (deleted == PagesPerStep);
+        await histograms.RetainAsync(cutoff);
         await store.ShrinkAsync(CancellationToken.None);
         // Newly declared series have no samples yet: only what had some, all too old, goes.
         foreach (var bucket in state.Table.All.Where(IsGone).Select(e => e.Bucket).Distinct().ToArray())
@@ -115,6 +122,6 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
             if (gone.Length > 0) await SaveAsync(bucket, declare: true);
         }
 
-        bool IsGone(SeriesEntry entry) => entry.Samples.LastTime != long.MinValue && entry.Samples.LastTime < cutoff && !entry.Samples.Unsaved;
+        bool IsGone(SeriesEntry entry) => entry.LastTime != long.MinValue && entry.LastTime < cutoff && !entry.Samples.Unsaved && entry.Histograms is not { Unsaved: true };
     }
 }

@@ -144,7 +144,7 @@ internal sealed class MonitoredServiceGrain(
     {
         Service = GrainKeys.ServiceOf(key),
         Series = state.Table.Count,
-        SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count),
+        SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count + (s.Histograms?.Count ?? 0)),
         LastSampleUnixMs = state.LastSampleTime == long.MinValue ? null : state.LastSampleTime,
         Streams = state.Streams.Count,
         Subscribers = subscriptions.Count,
@@ -176,8 +176,9 @@ internal sealed class MonitoredServiceGrain(
         var now = Now();
         var newest = now + (long)options.MaxAhead.TotalMilliseconds;
         var oldest = now - (long)options.Retention.TotalMilliseconds;
-        var buffer = work.Buffer(JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes);
-        var length = JournalCodec.WriteHeader(buffer);
+        var histograms = batch.Histograms;
+        var buffer = work.Buffer(histograms is null ? JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes : JournalCodec.HeaderBytes + histograms.Sum(h => h.Length + HistogramRows.MaxOverhead));
+        var length = histograms is null ? JournalCodec.WriteHeader(buffer) : HistogramRows.WriteHeader(buffer);
         var previousId = 0;
         long previousTime = 0;
         for (var i = 0; i < batch.Count; i++)
@@ -186,9 +187,16 @@ internal sealed class MonitoredServiceGrain(
             if (state.Table.Find(id) is null) work.Tally.Refuse(id, RefusalCause.UndeclaredSeries);
             else if (time > newest) work.Tally.Refuse(id, RefusalCause.TooFarAhead);
             else if (time < oldest) work.Tally.Refuse(id, RefusalCause.TooOld);
+            else if (histograms is not null) length = HistogramRows.Write(buffer, length, id, time, histograms[i], ref previousId, ref previousTime);
             else length = JournalCodec.WriteSample(buffer, length, id, time, batch.Values[i], ref previousId, ref previousTime);
         }
-        work.Row.Kind = batch.Deltas ? JournalKind.Deltas : JournalKind.Samples;
+        work.Row.Kind = (histograms is not null, batch.Deltas) switch
+        {
+            (true, true) => JournalKind.HistogramDeltas,
+            (true, false) => JournalKind.Histograms,
+            (false, true) => JournalKind.Deltas,
+            _ => JournalKind.Samples,
+        };
         work.Row.Stream = batch.StreamId;
         work.Row.Sequence = batch.Sequence;
         work.Row.Data = buffer.AsMemory(0, length);
@@ -253,7 +261,8 @@ internal sealed class MonitoredServiceGrain(
             return;
         }
         touched.Clear();
-        state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, touched);
+        if (row.Kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(row.No, row.Data.Span, row.Kind == JournalKind.HistogramDeltas, Now(), work.Tally, touched);
+        else state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, touched);
         foreach (var slot in touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
     }
 

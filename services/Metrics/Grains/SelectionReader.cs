@@ -22,6 +22,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             foreach (var entry in entries)
             {
                 var read = older is not null && older.TryGetValue(entry.Id, out var buffer) ? Join(entry, selector, buffer) : Read(entry, selector);
+                if (entry.Histograms is not null) read = await HistogramSelection.AddAsync(grain, store.Histograms, entry, selector, read);
                 if (read is null) continue;
                 selected.Add(read);
                 series++;

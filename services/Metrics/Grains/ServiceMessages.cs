@@ -78,6 +78,9 @@ internal sealed record AppendBatch
 
     /// <summary>Where they came in.</summary>
     [Id(9)] public Door Door { get; init; }
+
+    /// <summary>The samples are native histograms, as <see cref="HistogramCodec"/> writes them; <see cref="Values"/> does not count then. Null for floats.</summary>
+    [Id(10)] public byte[][]? Histograms { get; init; }
 }
 
 /// <summary>How a batch as a whole fared.</summary>
@@ -172,6 +175,9 @@ internal sealed record SelectedSeries
     [Id(1)] public required long[] Times { get; init; }
 
     [Id(2)] public required double[] Values { get; init; }
+
+    /// <summary>The samples that are native histograms, as <see cref="HistogramCodec"/> writes them, at their places; null where the sample is a float. Null where all are.</summary>
+    [Id(3)] public byte[]?[]? Histograms { get; init; }
 }
 
 /// <summary>What the selectors found.</summary>

@@ -118,7 +118,7 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
                 samples += series.Times.Length;
                 newest = Math.Max(newest, series.Times.Span[^1] + offset);
                 // A series that ended within the window has no value to judge.
-                if (!Samples.IsStale(series.Values.Span[^1])) input++;
+                if (!series.EndsStale) input++;
             }
         }
         return new QueryInput(source, input, newest, samples);

@@ -29,7 +29,7 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
             {
                 samples += one.Times.Length;
                 if (samples > maxSamples) throw TooMuch($"the query finds more than {maxSamples} samples (Metrics:{nameof(MetricsOptions.MaxSamplesPerQuery)})");
-                var added = new SeriesSamples(one.Labels, one.Times, one.Values);
+                var added = new SeriesSamples(one.Labels, one.Times, one.Values) { Histograms = Decode(one) };
                 if (positions[i].TryGetValue(one.Labels, out var at))
                 {
                     found[i][at] = Merge(found[i][at], added);
@@ -42,9 +42,23 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
         }
     }
 
+    private static FloatHistogram?[] Decode(SelectedSeries series)
+    {
+        if (series.Histograms is not { } encoded) return [];
+        var decoded = new FloatHistogram?[encoded.Length];
+        for (var i = 0; i < encoded.Length; i++)
+        {
+            if (encoded[i] is { } bytes && !HistogramCodec.TryDecode(bytes, out decoded[i]))
+                throw new RefusalException(RefusalKind.Unavailable, $"a stored histogram of {series.Labels} cannot be read");
+        }
+        return decoded;
+    }
+
     private static SeriesSamples Merge(SeriesSamples first, SeriesSamples second)
     {
         var (times, values) = (new List<long>(first.Count + second.Count), new List<double>(first.Count + second.Count));
+        var histograms = first.Histograms.IsEmpty && second.Histograms.IsEmpty ? null : new List<FloatHistogram?>(first.Count + second.Count);
+        var starts = first.StartTimes.IsEmpty && second.StartTimes.IsEmpty ? null : new List<long>();
         int a = 0, b = 0;
         while (a < first.Count || b < second.Count)
         {
@@ -53,8 +67,10 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
             if (times.Count > 0 && times[^1] == from.Times.Span[at]) continue;
             times.Add(from.Times.Span[at]);
             values.Add(from.Values.Span[at]);
+            histograms?.Add(from.Histograms.IsEmpty ? null : from.Histograms.Span[at]);
+            starts?.Add(from.StartTimes.IsEmpty ? 0 : from.StartTimes.Span[at]);
         }
-        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray());
+        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray()) { Histograms = histograms?.ToArray(), StartTimes = starts?.ToArray() };
     }
 
     private static RefusalException TooMuch(string what) => new(RefusalKind.ResourceExhausted, $"{what}: ask for less time, or for fewer series");

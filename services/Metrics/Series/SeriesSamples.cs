@@ -1,3 +1,5 @@
+using Vigil.Metrics.PromQL;
+
 namespace Vigil.Metrics.Series;
 
 /// <summary>One series and its samples in a range of time, oldest first, no moment twice. Times are milliseconds since 1970 (UTC).</summary>
@@ -5,6 +7,9 @@ internal readonly record struct SeriesSamples(LabelSet Labels, ReadOnlyMemory<lo
 {
     /// <summary>Number of samples.</summary>
     public int Count => Times.Length;
+
+    /// <summary>The last sample says that the series ended.</summary>
+    public bool EndsStale => !Histograms.IsEmpty && Histograms.Span[^1] is { } histogram ? histogram.IsStale : Samples.IsStale(Values.Span[^1]);
 
     /// <summary>
     /// The samples that are native histograms, at their places; null where the sample is a float, whose value counts only there. Empty where all are floats.

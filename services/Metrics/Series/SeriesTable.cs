@@ -33,6 +33,12 @@ internal sealed class SeriesEntry(int id, LabelSet labels, SeriesKind kind, stri
 
     public SeriesBuffer Samples { get; } = new();
 
+    /// <summary>Its native histograms; null where there never was one.</summary>
+    public HistogramBuffer? Histograms { get; set; }
+
+    /// <summary>Time of its newest sample of either kind; <see cref="long.MinValue"/> where there never was one.</summary>
+    public long LastTime => Math.Max(Samples.LastTime, Histograms?.LastTime ?? long.MinValue);
+
     /// <summary>Its declaration is in the database.</summary>
     public bool DeclarationSaved { get; set; }
 

@@ -54,7 +54,7 @@ internal sealed class ServiceSeries
     public void StartAfter(long row) => AppliedRow = row;
 
     /// <summary>Takes note of a restored series.</summary>
-    public void Restored(SeriesEntry entry) => LastSampleTime = Math.Max(LastSampleTime, entry.Samples.LastTime);
+    public void Restored(SeriesEntry entry) => LastSampleTime = Math.Max(LastSampleTime, entry.LastTime);
 
     /// <summary>Applies a row of declarations; a series that is there stays as it is.</summary>
     public void ApplyDeclarations(long row, ReadOnlySpan<byte> data, ICollection<SeriesEntry>? added)
@@ -88,27 +88,61 @@ internal sealed class ServiceSeries
                 tally.Refuse(id, RefusalCause.UndeclaredSeries);
                 continue;
             }
-            switch (deltas ? entry.Samples.AppendIncrease(time, value) : entry.Samples.Append(time, value))
-            {
-                case AppendOutcome.Stored:
-                    tally.Accepted++;
-                    if (time > LastSampleTime) LastSampleTime = time;
-                    if (touched is not null && entry.Subscribers is not null)
-                    {
-                        foreach (var subscriber in entry.Subscribers) touched.Add(subscriber);
-                    }
-                    break;
-                case AppendOutcome.Duplicate:
-                    tally.Duplicates++;
-                    break;
-                case AppendOutcome.Conflict:
-                    tally.Refuse(id, RefusalCause.ConflictingDuplicate);
-                    break;
-                default:
-                    tally.Refuse(id, RefusalCause.TooOld);
-                    break;
-            }
+            Count(deltas ? entry.Samples.AppendIncrease(time, value) : entry.Samples.Append(time, value), entry, time, tally, touched);
         }
+        Applied(row, stream, sequence, now);
+    }
+
+    /// <summary>Applies a row of native histograms.</summary>
+    /// <param name="row">The row's number.</param>
+    /// <param name="data">What <see cref="HistogramRows"/> wrote.</param>
+    /// <param name="deltas">They are increases.</param>
+    /// <param name="now">Milliseconds since 1970.</param>
+    /// <param name="tally">Counts what became of each.</param>
+    /// <param name="touched">Is told of the subscribers of each series that changed; null when replaying.</param>
+    /// <exception cref="InvalidDataException">The row is damaged.</exception>
+    public void ApplyHistograms(long row, ReadOnlySpan<byte> data, bool deltas, long now, AppendTally tally, HashSet<int>? touched)
+    {
+        var reader = new HistogramRowReader(data);
+        while (reader.Next(out var id, out var time, out var histogram))
+        {
+            if (Table.Find(id) is not { } entry)
+            {
+                tally.Refuse(id, RefusalCause.UndeclaredSeries);
+                continue;
+            }
+            var buffer = entry.Histograms ??= new HistogramBuffer();
+            Count(deltas ? buffer.AppendIncrease(time, histogram) : buffer.Append(time, histogram), entry, time, tally, touched);
+        }
+        Applied(row, "", 0, now);
+    }
+
+    private void Count(AppendOutcome outcome, SeriesEntry entry, long time, AppendTally tally, HashSet<int>? touched)
+    {
+        switch (outcome)
+        {
+            case AppendOutcome.Stored:
+                tally.Accepted++;
+                if (time > LastSampleTime) LastSampleTime = time;
+                if (touched is not null && entry.Subscribers is not null)
+                {
+                    foreach (var subscriber in entry.Subscribers) touched.Add(subscriber);
+                }
+                break;
+            case AppendOutcome.Duplicate:
+                tally.Duplicates++;
+                break;
+            case AppendOutcome.Conflict:
+                tally.Refuse(entry.Id, RefusalCause.ConflictingDuplicate);
+                break;
+            default:
+                tally.Refuse(entry.Id, RefusalCause.TooOld);
+                break;
+        }
+    }
+
+    private void Applied(long row, string stream, ulong sequence, long now)
+    {
         if (stream.Length > 0 && (!Streams.TryGetValue(stream, out var position) || sequence > position.Sequence))
             Streams[stream] = new StreamPosition(sequence, now);
         AppliedRow = row;

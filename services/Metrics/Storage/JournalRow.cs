@@ -13,6 +13,12 @@ internal enum JournalKind
 
     /// <summary>Samples whose values are increases.</summary>
     Deltas = 3,
+
+    /// <summary>Native histograms.</summary>
+    Histograms = 4,
+
+    /// <summary>Native histograms that are increases.</summary>
+    HistogramDeltas = 5,
 }
 
 /// <summary>

@@ -30,6 +30,9 @@ internal sealed class MetricsStore(IDatabase database)
     /// <summary>16 MB: the next journal takes them.</summary>
     private const int MinFreePages = 4_096;
 
+    /// <summary>The native histograms.</summary>
+    public HistogramStore Histograms { get; } = new(database);
+
     /// <summary>All grains that ever held a series.</summary>
     public async Task<IReadOnlyList<KnownGrain>> ReadGrainsAsync(CancellationToken ct)
     {
@@ -63,6 +66,7 @@ internal sealed class MetricsStore(IDatabase database)
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
         var state = new ServiceSeries();
         await LoadSeriesAsync(connection, grain, state, memoryFrom, ct).ConfigureAwait(false);
+        await HistogramStore.LoadAsync(connection, grain, state, memoryFrom, ct).ConfigureAwait(false);
         await LoadPositionsAsync(connection, grain, state, ct).ConfigureAwait(false);
         var bytes = await ReplayAsync(connection, grain, state, now, ct).ConfigureAwait(false);
         return (state, bytes);
@@ -282,6 +286,7 @@ internal sealed class MetricsStore(IDatabase database)
             var data = rows.GetFieldValue<byte[]>(4);
             var kind = (JournalKind)rows.GetInt64(1);
             if (kind == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
+            else if (kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(no, data, kind == JournalKind.HistogramDeltas, now, tally, null);
             else state.ApplySamples(no, data, kind == JournalKind.Deltas, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
             bytes += data.Length;
         }

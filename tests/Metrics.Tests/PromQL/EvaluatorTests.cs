@@ -17,6 +17,12 @@ public sealed class EvaluatorTests
     [InlineData("rate(foo[5m] @ start())", 700_000, 1_000_000, false)]
     [InlineData("max_over_time(foo[1h:1m] offset 10m)", 1_000_000 - 600_000 - 3_600_000 - 300_000, 400_000, false)]
     [InlineData("sum(max_over_time(rate(foo[5m])[1h:1m] @ 100))", 100_000 - 3_600_000 - 300_000, 100_000, false)]
+    [InlineData("rate(foo[5m] anchored)", 1_000_000 - 300_000 - 300_000, 1_000_000, false)]
+    [InlineData("rate(foo[5m] smoothed)", 1_000_000 - 300_000 - 300_000, 1_000_000 + 300_000, false)]
+    [InlineData("foo smoothed", 1_000_000 - 300_000, 1_000_000 + 300_000, false)]
+    [InlineData("foo anchored", 1_000_000 - 300_000, 1_000_000, true)]
+    [InlineData("foo[5m * 2] offset (1m * 2)", 1_000_000 - 120_000 - 600_000, 1_000_000 - 120_000, false)]
+    [InlineData("max_over_time(foo[5m * 2:1m] offset -(1m))", 1_000_000 + 60_000 - 600_000 - 300_000, 1_000_000 + 60_000, false)]
     public void Collect_OfSelector_AsksForItsWholeWindow(string text, long from, long to, bool newestOnly)
     {
         Assert.True(PromQlParser.TryParse(text, out var expr, out _));
@@ -25,6 +31,66 @@ public sealed class EvaluatorTests
         var (_, range) = Assert.Single(SelectorCollector.Collect(expr, grid, new EvaluationOptions()));
         Assert.Equal((from, to), (range.FromMs, range.ToMs));
         Assert.Equal(newestOnly || text is "foo" or "foo offset 1m", range.NewestOnly);
+    }
+
+    [Theory]
+    [InlineData("info(foo)", 700_000, 1_000_000)]
+    [InlineData("info(foo offset 1m)", 640_000, 940_000)]
+    [InlineData("info(rate(foo[5m] @ 500))", 200_000, 500_000)]
+    [InlineData("info(max_over_time(foo[10m:1m] offset 1m))", 640_000, 940_000)]
+    [InlineData("info(max_over_time((foo offset 2m)[10m:1m] @ 500 offset 1m))", 20_000, 320_000)]
+    public void Collect_OfInfo_AsksForInfoSeriesAsOfTheFirstSelector(string text, long from, long to)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out _));
+        var (_, range) = Assert.Single(SelectorCollector.Collect(expr, new StepGrid(1_000_000, 1, 1), new EvaluationOptions()), f => f.Range.Matchers[0].Value == "target_info");
+        Assert.Equal((from, to, true), (range.FromMs, range.ToMs, range.NewestOnly));
+    }
+
+    [Fact]
+    public void Evaluate_OfHistograms_CountsTheirSize()
+    {
+        // A run, two buckets, and what is around them: 192 bytes, and the time: as much as 12 floats.
+        var histogram = HistogramText.Read("{{count:2 sum:2 buckets:[1 1]}}");
+        Assert.True(PromQlParser.TryParse("count_over_time(foo[3s])", out var expr, out _));
+        var source = new PrefetchedSeries();
+        foreach (var (selector, _) in SelectorCollector.Collect(expr, new StepGrid(3000, 1, 1), new EvaluationOptions()))
+            source.Add(selector, [new SeriesSamples(Foo, new long[] { 1000, 2000, 3000 }, new double[3]) { Histograms = new[] { histogram, histogram, histogram } }]);
+        QueryResult Run(int limit) =>
+            Evaluator.Instant("", expr, 3000, source, new EvaluationOptions { Limits = new EvaluationLimits(MaxSamples: limit) });
+        Assert.Equal(3, Assert.IsType<VectorValue>(Run(36).Value).Elements[0].Value);
+        Assert.Throws<EvaluationException>(() => Run(35));
+    }
+
+    /// <summary>The query is cancelled while it reads its samples; what follows is not computed any more.</summary>
+    [Theory]
+    [InlineData("foo")]
+    [InlineData("foo smoothed")]
+    [InlineData("foo[5m]")]
+    [InlineData("rate(foo[5m])")]
+    [InlineData("rate(foo[5m] anchored)")]
+    [InlineData("foo + foo")]
+    [InlineData("foo > 1")]
+    [InlineData("sum(foo)")]
+    [InlineData("topk(1, foo)")]
+    [InlineData("count_values(\"v\", foo)")]
+    [InlineData("histogram_quantile(0.5, foo)")]
+    [InlineData("info(foo)")]
+    [InlineData("max_over_time(foo[5m:1m])")]
+    public void Evaluate_CancelledUnderWay_Stops(string text)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out _));
+        using var cancellation = new CancellationTokenSource();
+        var source = new CancellingSource(cancellation, [new SeriesSamples(Foo, new long[] { 0, 1000 }, new double[] { 1, 2 })]);
+        Assert.ThrowsAny<OperationCanceledException>(() => Evaluator.Instant(text, expr, 1000, source, new EvaluationOptions(), cancellation.Token));
+    }
+
+    private sealed class CancellingSource(CancellationTokenSource cancellation, IReadOnlyList<SeriesSamples> series) : ISeriesSource
+    {
+        public IReadOnlyList<SeriesSamples> Select(VectorSelector selector)
+        {
+            cancellation.Cancel();
+            return series;
+        }
     }
 
     [Fact]

@@ -7,15 +7,13 @@ namespace Vigil.Metrics.Tests.PromQL;
 /// <summary>What a case of a script says must come out, and how to compare it.</summary>
 internal sealed class Expectation(string mode)
 {
-    private readonly List<(LabelSet Labels, List<double?> Values)> series = [];
+    private readonly List<(LabelSet Labels, List<ScriptValue?> Values)> series = [];
     private readonly List<(string Kind, string? Message, Regex? Pattern)> remarks = [];
     private double? scalar;
 
     public bool Fails => mode == "fail" || remarks.Any(r => r.Kind == "fail");
 
     public bool Ordered => mode == "ordered" || remarks.Any(r => r.Kind == "ordered");
-
-    public bool HasHistograms { get; private set; }
 
     public string? Text { get; private set; }
 
@@ -59,9 +57,7 @@ internal sealed class Expectation(string mode)
         }
         else
         {
-            var (labels, values) = ScriptRunner.Series(line);
-            HasHistograms |= values is null;
-            series.Add((labels, values ?? []));
+            series.Add(ScriptSeries.Read(line));
         }
     }
 
@@ -91,10 +87,10 @@ internal sealed class Expectation(string mode)
         for (var i = 0; i < actual.Count; i++)
         {
             var place = series.FindIndex(s => s.Labels.Equals(actual[i].Labels));
-            if (place < 0) return $"unexpected {LabelOrder.Text(actual[i].Labels)} {actual[i].Value}";
+            if (place < 0) return $"unexpected {LabelOrder.Text(actual[i].Labels)} {Show(actual[i])}";
             if (Ordered && place != i) return $"{LabelOrder.Text(actual[i].Labels)} at place {i}, not {place}: {Show(actual)}";
             if (series[place].Values is not [{ } value]) return "more than one value is expected";
-            if (!AlmostEqual(value, actual[i].Value)) return $"{LabelOrder.Text(actual[i].Labels)} is {actual[i].Value:R}, not {value:R}";
+            if (!AlmostEqual(value, actual[i].Value, actual[i].Histogram)) return $"{LabelOrder.Text(actual[i].Labels)} is {Show(actual[i])}, not {Show(value)}";
         }
         return null;
     }
@@ -108,12 +104,13 @@ internal sealed class Expectation(string mode)
             var place = series.FindIndex(s => s.Labels.Equals(found.Labels));
             if (place < 0) return $"unexpected {LabelOrder.Text(found.Labels)}";
             var expected = series[place].Values.Select((v, i) => (Time: grid.TimeOf(i), Value: v)).Where(v => v.Value is not null).ToArray();
-            var shown = string.Join(" ", found.Times.ToArray().Zip(found.Values.ToArray(), (t, v) => $"{v:R}@{t}"));
+            var actually = found.Times.ToArray().Select((t, i) => (Time: t, Value: found.Values.Span[i], Histogram: found.Histograms.IsEmpty ? null : found.Histograms.Span[i])).ToArray();
+            var shown = string.Join(" ", actually.Select(a => $"{Show(new ScriptValue(a.Value, a.Histogram))}@{a.Time}"));
             if (expected.Length != found.Count) return $"{LabelOrder.Text(found.Labels)} has {found.Count} samples, not {expected.Length}: {shown}";
             for (var i = 0; i < expected.Length; i++)
             {
-                if (expected[i].Time != found.Times.Span[i] || !AlmostEqual(expected[i].Value!.Value, found.Values.Span[i]))
-                    return $"{LabelOrder.Text(found.Labels)}: sample {i} is not {expected[i].Value:R}@{expected[i].Time}: {shown}";
+                if (expected[i].Time != actually[i].Time || !AlmostEqual(expected[i].Value!, actually[i].Value, actually[i].Histogram))
+                    return $"{LabelOrder.Text(found.Labels)}: sample {i} is not {Show(expected[i].Value!)}@{expected[i].Time}: {shown}";
             }
         }
         return null;
@@ -145,6 +142,31 @@ internal sealed class Expectation(string mode)
         return difference / Math.Min(sum, double.MaxValue) < Epsilon;
     }
 
+    private static bool AlmostEqual(ScriptValue expected, double value, FloatHistogram? histogram) => (expected.Histogram, histogram) switch
+    {
+        (null, null) => AlmostEqual(expected.Number, value),
+        ({ } one, { } other) => AlmostEqual(one.Compact(), other.Compact()) && (!expected.HintGiven || one.Hint == other.Hint),
+        _ => false,
+    };
+
+    private static bool AlmostEqual(FloatHistogram a, FloatHistogram b) => a.Schema == b.Schema && AlmostEqual(a.Count, b.Count) && AlmostEqual(a.Sum, b.Sum)
+        && (!a.IsCustom || a.CustomBounds.AsSpan().SequenceEqual(b.CustomBounds)) && a.ZeroThreshold == b.ZeroThreshold && AlmostEqual(a.ZeroCount, b.ZeroCount)
+        && AlmostEqual(a.Positive, b.Positive) && AlmostEqual(a.Negative, b.Negative);
+
+    private static bool AlmostEqual(HistogramBuckets a, HistogramBuckets b)
+    {
+        if (!a.Indexes.SequenceEqual(b.Indexes)) return false;
+        for (var i = 0; i < a.Length; i++)
+        {
+            if (!AlmostEqual(a.Counts[i], b.Counts[i])) return false;
+        }
+        return true;
+    }
+
+    private static string Show(ScriptValue value) => value.Histogram is { } h ? $"{h} schema {h.Schema} zero {h.ZeroThreshold:R} hint {h.Hint}" : $"{value.Number:R}";
+
+    private static string Show(VectorElement element) => Show(new ScriptValue(element.Value, element.Histogram));
+
     private static string Show(IReadOnlyList<VectorElement> vector) =>
-        string.Join(", ", vector.Take(10).Select(e => $"{LabelOrder.Text(e.Labels)} {e.Value:R}"));
+        string.Join(", ", vector.Take(10).Select(e => $"{LabelOrder.Text(e.Labels)} {Show(e)}"));
 }

@@ -19,7 +19,6 @@ internal static partial class HistogramText
         var inside = text[2..^2].Trim();
         foreach (Match item in Item().Matches(inside))
         {
-            inside = inside.Replace(item.Value, "", StringComparison.Ordinal);
             var value = item.Groups["value"].Value;
             switch (item.Groups["key"].Value.ToLowerInvariant())
             {
@@ -50,7 +49,7 @@ internal static partial class HistogramText
                 case var key: throw new FormatException($"unknown key {key} in {text}");
             }
         }
-        if (inside.Trim().Length > 0) throw new FormatException($"left over: {inside} of {text}");
+        if (Item().Replace(inside, "").Trim() is { Length: > 0 } rest) throw new FormatException($"left over: {rest} of {text}");
         return histogram with { Positive = Buckets(offset, buckets), Negative = Buckets(negativeOffset, negativeBuckets) };
     }
 

@@ -51,6 +51,31 @@ public sealed class ParserTests
     [InlineData("label_replace(up, 'a', '$1', 'b', '(.*)')", "label_replace(up, \"a\", \"$1\", \"b\", \"(.*)\")")]
     [InlineData("time()", "time()")]
     [InlineData("sum by (\"my label\") (foo)", "sum by (\"my label\") (foo)")]
+    [InlineData("foo[5m*2]", "foo[5m * 2]")]
+    [InlineData("foo[ step() ]", "foo[step()]")]
+    [InlineData("foo[MAX_OF(step(),5m) : min_of(range(), 60)]", "foo[max_of(step(), 5m):min_of(range(), 60)]")]
+    [InlineData("foo[(5m + 1) ^ 2]", "foo[(5m + 1) ^ 2]")]
+    [InlineData("foo[2 ^ 3 ^ 2]", "foo[2 ^ 3 ^ 2]")]
+    [InlineData("foo[-(-5m)]", "foo[-(-5m)]")]
+    [InlineData("foo[--5m]", "foo[5m]")]
+    [InlineData("foo offset -5m + bar", "foo offset -5m + bar")]
+    [InlineData("foo offset -2^2", "foo offset -2s ^ 2")]
+    [InlineData("foo offset (5m) / bar", "foo offset (5m) / bar")]
+    [InlineData("foo offset (5m) / 2", "foo offset (5m) / 2")]
+    [InlineData("foo offset -(1h / 2) + bar", "foo offset -(1h / 2) + bar")]
+    [InlineData("foo offset step() + bar", "foo offset step() + bar")]
+    [InlineData("foo offset -step()", "foo offset -step()")]
+    [InlineData("foo offset -max_of(1m, step() * 2)", "foo offset -max_of(1m, step() * 2)")]
+    [InlineData("foo[5m] offset (1m) @ 7 smoothed", "foo[5m] smoothed @ 7.000 offset (1m)")]
+    [InlineData("foo anchored @ start()", "foo @ start() anchored")]
+    [InlineData("foo smoothed offset 1m", "foo smoothed offset 1m")]
+    [InlineData("a + fill(0) b", "a + fill (0) b")]
+    [InlineData("a > bool on(x) group_left() fill_right(-1.5) b", "a > bool on (x) group_left () fill_right (-1.5) b")]
+    [InlineData("a + fill_right(1) fill_left(2) b", "a + fill_left (2) fill_right (1) b")]
+    [InlineData("a + fill_left(5m) b", "a + fill_left (300) b")]
+    [InlineData("info(foo, {a=~\".*\"})", "info(foo, {a=~\".*\"})")]
+    [InlineData("step + range + max_of", "step + range + max_of")]
+    [InlineData("a </ 1 >/ -2", "a </ 1 >/ -2")]
     public void Format_OfParsed_IsCanonicalAndParsesAlike(string text, string canonical)
     {
         Assert.True(PromQlParser.TryParse(text, out var expr, out var error), error?.ToString());
@@ -75,7 +100,8 @@ public sealed class ParserTests
     [InlineData("foo{__name__=\"bar\"}", "1:1: parse error: metric name must not be set twice: \"foo\" or \"bar\"")]
     [InlineData("{}", "1:1: parse error: vector selector must contain at least one non-empty matcher")]
     [InlineData("{x=~\".*\"}", "1:1: parse error: vector selector must contain at least one non-empty matcher")]
-    [InlineData("foo[", "1:5: parse error: unclosed left bracket")]
+    [InlineData("foo[", "1:5: parse error: unexpected end of input in duration expression")]
+    [InlineData("foo[5m", "1:7: parse error: unclosed left bracket")]
     [InlineData("foo[]", "1:5: parse error: unexpected \"]\" in subquery or range selector, expected number, duration, step(), or range()")]
     [InlineData("foo[0m]", "1:5: parse error: duration must be greater than 0")]
     [InlineData("foo[5m] offset 1h offset 1h", "1:1: parse error: offset may not be set multiple times")]
@@ -100,9 +126,36 @@ public sealed class ParserTests
     [InlineData("-\"text\"", "1:1: parse error: unary expression only allowed on expressions of type scalar or instant vector, got \"string\"")]
     [InlineData("foo\n + {", "2:5: parse error: unexpected end of input inside braces")]
     [InlineData("\"a\\q\"", "1:1: parse error: unknown escape sequence U+0071 'q'")]
-    [InlineData("foo smoothed", "1:1: parse error: smoothed modifier is experimental and not enabled")]
-    [InlineData("foo + fill(0) bar", "1:7: parse error: binop fill modifiers are experimental and not enabled")]
-    [InlineData("foo[5m*2]", "1:5: parse error: experimental duration expression is not enabled")]
+    [InlineData("sum(foo) smoothed", "1:1: parse error: smoothed modifier not implemented")]
+    [InlineData("foo[5m:1m] anchored", "1:1: parse error: anchored modifier is not supported for subqueries")]
+    [InlineData("foo[5m] anchored smoothed", "1:1: parse error: anchored and smoothed modifiers cannot be used together")]
+    [InlineData("foo smoothed anchored", "1:1: parse error: anchored and smoothed modifiers cannot be used together")]
+    [InlineData("foo + fill(0) 1", "1:1: parse error: filling in missing series only allowed between instant vectors")]
+    [InlineData("foo and fill(0) bar", "1:1: parse error: filling in missing series not allowed for set operators")]
+    [InlineData("foo + fill(bar) baz", "1:12: parse error: unexpected identifier \"bar\"")]
+    [InlineData("foo + fill_left(0) on(a) bar", "1:20: parse error: unexpected <on>")]
+    [InlineData("foo[5m / 0]", "1:8: parse error: division by zero")]
+    [InlineData("foo[5m % 0]", "1:8: parse error: modulo by zero")]
+    [InlineData("foo[-5m]", "1:5: parse error: duration must be greater than 0")]
+    [InlineData("foo[0]", "1:5: parse error: duration must be greater than 0")]
+    [InlineData("foo[:5m]", "1:5: parse error: unexpected colon before duration in duration expression")]
+    [InlineData("foo[bar]", "1:5: parse error: unexpected character in duration expression: 'b'")]
+    [InlineData("foo[5m bar]", "1:8: parse error: unexpected character: 'b', expected ':'")]
+    [InlineData("foo[1000000000000]", "1:5: parse error: duration out of range")]
+    [InlineData("foo[step(]", "1:11: parse error: unclosed left parenthesis")]
+    [InlineData("foo[step)]", "1:9: parse error: unexpected right parenthesis ')'")]
+    [InlineData("foo[step]", "1:9: parse error: unexpected \"]\" in subquery or range selector, expected number, duration, step(), or range()")]
+    [InlineData("foo[5m +]", "1:9: parse error: unexpected \"]\" in subquery or range selector, expected number, duration, step(), or range()")]
+    [InlineData("foo[5m:1m *]", "1:12: parse error: unexpected \"]\" in subquery selector, expected number, duration, step(), range(), or \"]\"")]
+    [InlineData("foo offset -bar", "1:13: parse error: unexpected identifier \"bar\" in offset, expected number, duration, step(), or range()")]
+    [InlineData("foo offset step", "1:16: parse error: unexpected end of input in offset, expected number, duration, step(), or range()")]
+    [InlineData("foo offset 5m offset (1m)", "1:1: parse error: offset may not be set multiple times")]
+    [InlineData("foo offset (5m)[1m]", "1:16: parse error: no offset modifiers allowed before range")]
+    [InlineData("info(foo, bar)", "1:11: parse error: expected label selectors only, got vector selector instead")]
+    [InlineData("info(foo, sum(bar))", "1:11: parse error: expected label selectors only")]
+    [InlineData("info(foo, 1)", "1:1: parse error: expected type instant vector in call to function \"info\", got scalar")]
+    [InlineData("info()", "1:1: parse error: expected at least 1 argument(s) in call to \"info\", got 0")]
+    [InlineData("info(1)", "1:6: parse error: expected type instant vector in call to function \"info\", got scalar")]
     [InlineData("5m3h", "1:1: parse error: not a valid duration string: \"5m3h\"")]
     [InlineData("999999y", "1:1: parse error: duration out of range")]
     public void Parse_OfBadText_SaysWhereAndWhy(string text, string message)
@@ -148,6 +201,8 @@ public sealed class ParserTests
             ">", "<=", " bool ", " and ", " or ", " unless ", " on(a) ", " ignoring(b) ", " group_left ", " offset 5m", " @ 10", " @ start()", "1", "2.5e-3",
             "0x1f", "Inf", "NaN", "5m", "\"text\"", "'x'", "`r`", ",", " ", "\n", "#c\n", "\\", "é", "\ud800", "[", "]", "{", "}", "=", "=~", "!", "@", ":", "topk(1,", "time()",
             "histogram_quantile(0.9, ", "label_replace(", "avg_over_time(", "\"\\x41\\u00e9\"", "_", "1_0", ".5", "5.",
+            " anchored", " smoothed", "[step()]", "[5m * 2]", "[(1m + step()) / 2:min_of(1m, range())]", " offset (5m)", " offset -max_of(1m, 2m)", " fill(0) ", " fill_left(-1) ",
+            " fill_right(1) ", "info(", " </ ", " >/ ", "step()", "max_of(", "start_timestamp(", "fill", "range",
         ];
         var parsed = 0;
         for (var i = 0; i < 60_000; i++)
@@ -171,6 +226,8 @@ public sealed class ParserTests
         "max_over_time(foo{a='b'}[1h:5m] @ end()) unless on (a) bar == bool 1",
         "label_replace(up{job=\"a\"}, \"x\", \"$1\", \"job\", \"(.*)\") * on(x) group_left(y) info",
         "-foo ^ 2 + {\"my metric\", __type__!=\"x\"} % 3",
+        "rate(foo[max_of(5m, step() * 2)] anchored offset -(1m + 2m ^ 2)) + on(a) fill_left(0) fill_right(1) bar smoothed",
+        "max_over_time((foo </ 5)[range() / 2:(step())] @ start() offset step()) - info(foo, {a=~\".*\"})",
     ];
 
     private static string Mutate(string text, Random random)

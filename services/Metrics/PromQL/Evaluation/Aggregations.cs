@@ -17,7 +17,7 @@ internal static class Aggregations
         {
             foreach (var q in Extremes(parameter)) Quantiles.Check(q, expr.Parameter!.Position, evaluator.Annotations);
         }
-        return Fold(expr.Operator, parameter, input, groups, grid);
+        return Fold(evaluator, expr, parameter, input, groups, grid);
     }
 
     /// <summary>NaN where there is one, the largest, the smallest: what a remark about a parameter over time names.</summary>
@@ -31,30 +31,38 @@ internal static class Aggregations
         yield return numbers.Min();
     }
 
-    private static VectorBlock Fold(AggregateOperator op, double[] parameter, VectorBlock input, Groups groups, StepGrid grid)
+    private static VectorBlock Fold(Evaluator evaluator, AggregateExpr expr, double[] parameter, VectorBlock input, Groups groups, StepGrid grid)
     {
-        var columns = new double[groups.Labels.Count][];
-        for (var g = 0; g < columns.Length; g++) columns[g] = Samples.NoneOf(grid.Steps);
+        var op = expr.Operator;
+        var columns = new BlockSeries[groups.Labels.Count];
+        for (var g = 0; g < columns.Length; g++) columns[g] = new(groups.Labels[g], Samples.NoneOf(grid.Steps), groups.DropName[g]);
         var states = new Accumulator[columns.Length];
         for (var step = 0; step < grid.Steps; step++)
         {
+            evaluator.Cancellation.ThrowIfCancellationRequested();
             states.AsSpan().Clear();
             for (var i = 0; i < input.Series.Count; i++)
             {
-                var value = input.Series[i].Values[step];
+                var series = input.Series[i];
+                var value = series.Values[step];
                 if (!Samples.IsAbsent(value)) states[groups.Of(i)].Add(op, value);
+                else if (series.Histograms?[step] is { } histogram) states[groups.Of(i)].Add(evaluator, expr, histogram, series.Labels);
             }
             for (var g = 0; g < columns.Length; g++)
             {
-                if (states[g].Count > 0) columns[g][step] = states[g].Result(op, parameter.Length > 0 ? parameter[step] : 0);
+                if (states[g].Count == 0) continue;
+                if (states[g].Histograms is null) columns[g].Values[step] = states[g].Result(op, parameter.Length > 0 ? parameter[step] : 0);
+                else if (states[g].Histograms!.Result(evaluator, expr) is { } histogram) SetHistogram(ref columns[g], step, histogram);
             }
         }
-        var result = new List<BlockSeries>(columns.Length);
-        for (var g = 0; g < columns.Length; g++)
+        return new(columns.Where(c => c.HasAny()).ToArray());
+
+        void SetHistogram(ref BlockSeries column, int step, FloatHistogram histogram)
         {
-            if (columns[g].AsSpan().ContainsAnyPresent()) result.Add(new(groups.Labels[g], columns[g], groups.DropName[g]));
+            evaluator.Charge(histogram.SampleSize);
+            if (column.Histograms is null) column = column with { Histograms = new FloatHistogram?[grid.Steps] };
+            column.Histograms![step] = histogram;
         }
-        return new(result);
     }
 
     private static VectorBlock CountValues(Evaluator evaluator, AggregateExpr expr, StepGrid grid)
@@ -68,11 +76,12 @@ internal static class Aggregations
         for (var step = 0; step < grid.Steps; step++)
         {
             counts.Clear();
+            evaluator.Cancellation.ThrowIfCancellationRequested();
             foreach (var series in input.Series)
             {
-                var value = series.Values[step];
-                if (Samples.IsAbsent(value)) continue;
-                var labels = series.Labels.With(label, GoText.Float(value));
+                if (!series.Has(step)) continue;
+                var value = series.At(step);
+                var labels = series.Labels.With(label, value.Histogram?.ToString() ?? GoText.Float(value.Number));
                 labels = expr.Without ? LabelOrder.DropWithName(labels, expr.Grouping) : LabelOrder.Keep(labels, grouping);
                 var place = builder.Place(labels, false);
                 counts[place] = counts.GetValueOrDefault(place) + 1;
@@ -94,9 +103,31 @@ internal static class Aggregations
 
         public int Count { get; private set; }
 
+        /// <summary>What is known of the histograms of a sum or a mean; null while there are none.</summary>
+        public HistogramAggregation? Histograms { get; private set; }
+
+        public void Add(Evaluator evaluator, AggregateExpr expr, FloatHistogram histogram, LabelSet labels)
+        {
+            switch (expr.Operator)
+            {
+                case AggregateOperator.Sum or AggregateOperator.Avg:
+                    Histograms ??= new HistogramAggregation(anyFloat: Count > 0);
+                    Count++;
+                    Histograms.Add(evaluator, expr, histogram, labels);
+                    break;
+                case AggregateOperator.Count or AggregateOperator.Group:
+                    Count++;
+                    break;
+                default:
+                    evaluator.Annotations.Info($"ignored histogram in {expr.Operator.Symbol()} aggregation", expr.Operand.Position);
+                    break;
+            }
+        }
+
         public void Add(AggregateOperator op, double value)
         {
             Count++;
+            Histograms?.AddFloat();
             switch (op)
             {
                 case AggregateOperator.Sum:
@@ -139,6 +170,45 @@ internal static class Aggregations
             AggregateOperator.Quantile => Quantiles.Of(parameter, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(values)),
             _ => extreme,
         };
+    }
+}
+
+/// <summary>The sum or the mean of the histograms of a group at one step.</summary>
+internal sealed class HistogramAggregation(bool anyFloat)
+{
+    private HistogramSum? sum;
+    private HistogramMean? mean;
+    private HintsSeen seen;
+    private bool mixed = anyFloat;
+    private bool incompatible;
+
+    public void AddFloat() => mixed |= !incompatible;
+
+    public void Add(Evaluator evaluator, AggregateExpr expr, FloatHistogram histogram, LabelSet labels)
+    {
+        if (mixed || incompatible) return;
+        if (sum is null && mean is null)
+        {
+            seen = new HintsSeen(histogram);
+            if (expr.Operator == AggregateOperator.Sum) sum = new(histogram);
+            else mean = new(histogram);
+            return;
+        }
+        incompatible = !seen.Add(histogram, sum?.Add(histogram) ?? mean!.Add(histogram), new(evaluator.Annotations, labels.Name, expr.Operand.Position));
+    }
+
+    /// <summary>Null where the group holds what cannot be added up.</summary>
+    public FloatHistogram? Result(Evaluator evaluator, AggregateExpr expr)
+    {
+        var operations = new HistogramOperations(evaluator.Annotations, "", expr.Operand.Position);
+        if (mixed)
+        {
+            evaluator.Annotations.Warn("encountered a mix of histograms and floats for aggregation", expr.Operand.Position);
+            return null;
+        }
+        if (incompatible) return null;
+        seen.Report(operations);
+        return (sum?.Total() ?? mean!.Value()).Compact();
     }
 }
 

@@ -19,11 +19,19 @@ internal sealed class BlockBuilder(int steps)
     }
 
     /// <exception cref="EvaluationException">The series has a sample at this step already.</exception>
-    public void Set(int place, int step, double value)
+    public void Set(int place, int step, Sample sample)
     {
-        var values = series[place].Values;
-        if (!Samples.IsAbsent(values[step])) throw SameLabels();
-        values[step] = value;
+        var one = series[place];
+        if (one.Has(step)) throw SameLabels();
+        if (sample.Histogram is { } histogram)
+        {
+            if (one.Histograms is null) series[place] = one = one with { Histograms = new FloatHistogram?[steps] };
+            one.Histograms![step] = histogram;
+        }
+        else
+        {
+            one.Values[step] = sample.Number;
+        }
     }
 
     /// <summary>Adds all samples of a series, under its labels.</summary>
@@ -36,16 +44,16 @@ internal sealed class BlockBuilder(int steps)
             return;
         }
         // Not in place: the values may be shared with another block.
-        var merged = series[place] with { Values = (double[])series[place].Values.Clone() };
-        series[place] = merged;
+        var merged = series[place];
+        series[place] = merged with { Values = (double[])merged.Values.Clone(), Histograms = (FloatHistogram?[]?)merged.Histograms?.Clone() };
         for (var step = 0; step < steps; step++)
         {
-            if (!Samples.IsAbsent(added.Values[step])) Set(place, step, added.Values[step]);
+            if (added.Has(step)) Set(place, step, added.At(step));
         }
     }
 
     /// <summary>The series that have any sample.</summary>
-    public VectorBlock Build() => new(series.Where(s => s.Values.AsSpan().ContainsAnyPresent()).ToArray());
+    public VectorBlock Build() => new(series.Where(s => s.HasAny()).ToArray());
 
     public static EvaluationException SameLabels() => new("vector cannot contain metrics with the same labelset");
 }
@@ -61,22 +69,34 @@ internal static class BlockExtensions
         return false;
     }
 
-    /// <summary>Applies a function to every sample; the result is another thing than the metric was, so the name goes.</summary>
+    /// <summary>Applies a function to every float; the result is another thing than the metric was, so the name goes. Histograms are left out.</summary>
     public static VectorBlock Map(this VectorBlock block, Func<double, double> function) => block.Map((value, _) => function(value));
 
     public static VectorBlock Map(this VectorBlock block, Func<double, int, double> function)
     {
-        var result = new BlockSeries[block.Series.Count];
-        for (var i = 0; i < result.Length; i++)
+        var result = new List<BlockSeries>(block.Series.Count);
+        foreach (var source in block.Series)
         {
-            var source = block.Series[i];
+            if (source.Histograms is not null && !source.Values.AsSpan().ContainsAnyPresent()) continue;
             var values = new double[source.Values.Length];
             for (var step = 0; step < values.Length; step++)
             {
                 var value = source.Values[step];
                 values[step] = Samples.IsAbsent(value) ? value : function(value, step);
             }
-            result[i] = new(source.Labels, values, DropName: true);
+            result.Add(new(source.Labels, values, DropName: true));
+        }
+        return new(result);
+    }
+
+    /// <summary>The number that a function makes of every histogram. Floats are left out.</summary>
+    public static VectorBlock MapHistograms(this VectorBlock block, Func<FloatHistogram, double> function)
+    {
+        var result = new List<BlockSeries>();
+        foreach (var source in block.Series)
+        {
+            if (!source.HasAnyHistogram()) continue;
+            result.Add(new(source.Labels, Array.ConvertAll(source.Histograms!, h => h is null ? Samples.Absent : function(h)), DropName: true));
         }
         return new(result);
     }

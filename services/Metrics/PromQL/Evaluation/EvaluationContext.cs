@@ -25,24 +25,3 @@ internal interface ISeriesSource
     /// <summary>The series that match, each with at least the samples of the range.</summary>
     IReadOnlyList<SeriesSamples> Select(VectorSelector selector);
 }
-
-/// <summary>Remarks on a result, each once, in order of appearance.</summary>
-internal sealed class Annotations(string text)
-{
-    private readonly HashSet<string> seen = new(StringComparer.Ordinal);
-
-    public List<string> Warnings { get; } = [];
-
-    public List<string> Infos { get; } = [];
-
-    public void Warn(string message, PositionRange at) => Add(Warnings, $"PromQL warning: {message}", at);
-
-    public void Info(string message, PositionRange at) => Add(Infos, $"PromQL info: {message}", at);
-
-    private void Add(List<string> list, string message, PositionRange at)
-    {
-        var (line, column) = ParseError.LineAndColumn(text, at.Start);
-        var full = $"{message} ({line}:{column})";
-        if (seen.Add(full)) list.Add(full);
-    }
-}

@@ -11,11 +11,13 @@ internal sealed class Evaluator
     private readonly ISeriesSource source;
     private readonly StepGrid query;
     private readonly CancellationToken cancellation;
+    private readonly IReadOnlySet<VectorSelector> statisticsOnly;
     private long samplesRead;
 
-    private Evaluator(string text, StepGrid query, ISeriesSource source, EvaluationOptions options, CancellationToken cancellation)
+    private Evaluator(string text, Expr expr, StepGrid query, ISeriesSource source, EvaluationOptions options, CancellationToken cancellation)
     {
         this.source = source;
+        statisticsOnly = HistogramStatistics.Selectors(expr);
         this.query = query;
         this.cancellation = cancellation;
         Options = options;
@@ -34,7 +36,7 @@ internal sealed class Evaluator
     /// <exception cref="EvaluationException">The expression has no value, or a limit was met.</exception>
     public static QueryResult Instant(string text, Expr expr, long timeMs, ISeriesSource source, EvaluationOptions options, CancellationToken cancellation = default)
     {
-        var evaluator = new Evaluator(text, new StepGrid(timeMs, 1, 1), source, options, cancellation);
+        var evaluator = new Evaluator(text, expr, new StepGrid(timeMs, 1, 1), source, options, cancellation);
         return evaluator.Result(evaluator.InstantValue(expr, timeMs));
     }
 
@@ -44,17 +46,19 @@ internal sealed class Evaluator
     {
         if (expr.Type is not (ExprType.Scalar or ExprType.InstantVector))
             throw new EvaluationException($"invalid expression type \"{expr.Type.Documented()}\" for range query, must be Scalar or instant Vector");
-        var evaluator = new Evaluator(text, grid, source, options, cancellation);
+        var evaluator = new Evaluator(text, expr, grid, source, options, cancellation);
         var series = evaluator.Evaluate(expr, grid) switch
         {
             ScalarBlock scalar => [new BlockSeries(LabelSet.Empty, scalar.Values, false)],
             VectorBlock vector => WithoutDroppedNames(vector, grid.Steps).Series,
             _ => throw new InvalidOperationException("a scalar or a vector was checked for"),
         };
-        var matrix = series.Select(s => Compact(s, grid)).Select(s => new SeriesSamples(s.Labels, s.Times, s.Values)).ToArray();
+        var matrix = series.Select(s => ToSamples(s, grid)).ToArray();
         Array.Sort(matrix, static (a, b) => LabelOrder.Compare(a.Labels, b.Labels));
         return evaluator.Result(new MatrixValue(matrix));
     }
+
+    public CancellationToken Cancellation => cancellation;
 
     /// <summary>The value of a node at all steps. Range vectors are no block: see <see cref="RangeOf"/>.</summary>
     public Block Evaluate(Expr expr, StepGrid grid)
@@ -73,9 +77,9 @@ internal sealed class Evaluator
                 if (!unary.Negative) return operand;
                 return operand is ScalarBlock scalar
                     ? new ScalarBlock(Array.ConvertAll(scalar.Values, static v => -v))
-                    : ((VectorBlock)operand).Map(static v => -v);
+                    : Negate((VectorBlock)operand);
             case VectorSelector selector:
-                return Select(selector, grid, timestamps: false);
+                return selector.Boundary == Boundary.Smoothed ? InstantSelection.Smoothed(this, selector, grid) : InstantSelection.Newest(this, selector, grid);
             case BinaryExpr binary:
                 return BinaryOperations.Evaluate(this, binary, grid);
             case AggregateExpr aggregate:
@@ -98,33 +102,11 @@ internal sealed class Evaluator
         return new(values);
     }
 
-    /// <summary>The newest sample of each series at each step, unless it is stale or older than the lookback.</summary>
-    /// <param name="timestamps">Yield the samples' times, in seconds, in place of their values.</param>
-    public VectorBlock Select(VectorSelector selector, StepGrid grid, bool timestamps)
+    /// <summary>The series that storage found for a selector.</summary>
+    public IReadOnlyList<SeriesSamples> Fetch(VectorSelector selector)
     {
         var found = source.Select(selector);
-        var result = new List<BlockSeries>(found.Count);
-        var pinned = AtTime(selector.At);
-        foreach (var series in found)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            var times = series.Times.Span;
-            var values = series.Values.Span;
-            var column = Samples.NoneOf(grid.Steps);
-            var (next, any) = (-1, false);
-            for (var step = 0; step < grid.Steps; step++)
-            {
-                var time = (pinned ?? grid.TimeOf(step)) - selector.OffsetMs;
-                next = next < 0 ? UpperBound(times, time) : Advance(times, next, time);
-                if (next == 0 || times[next - 1] <= time - Options.LookbackMs || Samples.IsStale(values[next - 1])) continue;
-                column[step] = timestamps ? times[next - 1] / 1000d : values[next - 1];
-                any = true;
-            }
-            if (!any) continue;
-            Charge(grid.Steps);
-            result.Add(new(series.Labels, column, timestamps));
-        }
-        return new(result);
+        return statisticsOnly.Contains(selector) ? found.Select(HistogramStatistics.Reduce).ToArray() : found;
     }
 
     /// <summary>The samples that a function over a range vector works on.</summary>
@@ -133,22 +115,32 @@ internal sealed class Evaluator
         switch (expr.Unwrap())
         {
             case MatrixSelector matrix:
-                var found = source.Select(matrix.Vector);
+                var found = Fetch(matrix.Vector);
                 var series = new RangeSeries[found.Count];
                 for (var i = 0; i < series.Length; i++)
                 {
-                    Charge(found[i].Count);
-                    series[i] = WithoutStale(found[i]);
+                    cancellation.ThrowIfCancellationRequested();
+                    Charge(found[i]);
+                    series[i] = RangeSeries.From(found[i]);
                 }
-                return new(series, matrix.RangeMs, matrix.Vector.OffsetMs, AtTime(matrix.Vector.At));
+                return new(series, DurationArithmetic.Range(matrix, query), DurationArithmetic.Offset(matrix.Vector, query), AtTime(matrix.Vector.At),
+                    matrix.Vector.Boundary, Options.LookbackMs);
             case SubqueryExpr subquery:
                 var pinned = AtTime(subquery.At);
-                var inner = SubqueryGrid(subquery, pinned is { } at ? new StepGrid(at, grid.StepMs, 1) : grid);
+                var (range, offset) = (DurationArithmetic.Range(subquery, query), DurationArithmetic.Offset(subquery, query));
+                var inner = SubqueryGrid(range, offset, DurationArithmetic.Step(subquery, query), pinned is { } at ? new StepGrid(at, grid.StepMs, 1) : grid);
                 var block = Vector(subquery.Inner, inner);
-                return new(block.Series.Select(s => Compact(s, inner)).ToArray(), subquery.RangeMs, subquery.OffsetMs, pinned);
+                return new(block.Series.Select(s => RangeSeries.From(s, inner)).ToArray(), range, offset, pinned, Boundary.Plain, 0);
             default:
                 throw new InvalidOperationException("a range vector was checked for");
         }
+    }
+
+    private void Charge(SeriesSamples samples)
+    {
+        Charge(samples.Count);
+        if (samples.Histograms.IsEmpty) return;
+        foreach (var histogram in samples.Histograms.Span) Charge(histogram is null ? 0 : histogram.SampleSize - 1);
     }
 
     /// <summary>Counts samples held for this query.</summary>
@@ -179,54 +171,41 @@ internal sealed class Evaluator
         return from;
     }
 
-    private long? AtTime(AtModifier? at) => at?.Anchor switch
-    {
-        null => null,
-        AtAnchor.Start => query.StartMs,
-        AtAnchor.End => query.TimeOf(Math.Max(0, query.Steps - 1)),
-        _ => at.TimeMs,
-    };
+    /// <summary>The moment that an @ modifier pins evaluation to; null where there is none.</summary>
+    public long? AtTime(AtModifier? at) => at?.TimeIn(query);
 
     /// <summary>A subquery is evaluated at the multiples of its step within all windows that the outer grid needs.</summary>
-    private StepGrid SubqueryGrid(SubqueryExpr subquery, StepGrid outer)
+    private StepGrid SubqueryGrid(long rangeMs, long offsetMs, long? stepMs, StepGrid outer)
     {
-        var step = subquery.StepMs ?? Options.DefaultSubqueryStepMs;
-        var before = outer.StartMs - subquery.OffsetMs - subquery.RangeMs;
+        var step = stepMs ?? Options.DefaultSubqueryStepMs;
+        var before = outer.StartMs - offsetMs - rangeMs;
         var start = step * (before / step);
         if (start <= before) start += step;
-        var end = outer.TimeOf(Math.Max(0, outer.Steps - 1)) - subquery.OffsetMs;
+        var end = outer.TimeOf(Math.Max(0, outer.Steps - 1)) - offsetMs;
         if (end >= start && (end - start) / step >= Options.Limits.MaxSteps)
             throw new EvaluationException($"a subquery would need more than {Options.Limits.MaxSteps} steps");
         return StepGrid.Range(start, end, step);
     }
 
-    private static RangeSeries WithoutStale(SeriesSamples samples)
+    private static VectorBlock Negate(VectorBlock block) => new(block.Series.Select(s => new BlockSeries(s.Labels,
+        Array.ConvertAll(s.Values, static v => Samples.IsAbsent(v) ? v : -v), DropName: true)
     {
-        var values = samples.Values.Span;
-        var stale = 0;
-        foreach (var value in values) stale += Samples.IsStale(value) ? 1 : 0;
-        if (stale == 0) return new(samples.Labels, samples.Times, samples.Values, false);
-        var times = samples.Times.Span;
-        var (keptTimes, keptValues) = (new long[values.Length - stale], new double[values.Length - stale]);
-        var kept = 0;
-        for (var i = 0; i < values.Length; i++)
-        {
-            if (Samples.IsStale(values[i])) continue;
-            (keptTimes[kept], keptValues[kept++]) = (times[i], values[i]);
-        }
-        return new(samples.Labels, keptTimes, keptValues, false);
-    }
+        Histograms = s.Histograms is null ? null : Array.ConvertAll(s.Histograms, static h => h?.Multiply(-1)),
+    }).ToArray());
 
-    private static RangeSeries Compact(BlockSeries series, StepGrid grid)
+    private static SeriesSamples ToSamples(BlockSeries series, StepGrid grid)
     {
         var (times, values) = (new List<long>(grid.Steps), new List<double>(grid.Steps));
+        var histograms = series.Histograms is null ? null : new List<FloatHistogram?>(grid.Steps);
         for (var step = 0; step < grid.Steps; step++)
         {
-            if (Samples.IsAbsent(series.Values[step])) continue;
+            if (!series.Has(step)) continue;
+            var (number, histogram) = series.At(step);
             times.Add(grid.TimeOf(step));
-            values.Add(series.Values[step]);
+            values.Add(histogram is null ? number : double.NaN);
+            histograms?.Add(histogram);
         }
-        return new(series.Labels, times.ToArray(), values.ToArray(), series.DropName);
+        return new(series.Labels, times.ToArray(), values.ToArray()) { Histograms = histograms?.ToArray() };
     }
 
     private QueryValue InstantValue(Expr expr, long timeMs)
@@ -236,8 +215,9 @@ internal sealed class Evaluator
         {
             ScalarBlock scalar => new ScalarValue(timeMs, scalar.Values[0]),
             TextBlock text => new TextValue(timeMs, text.Text),
-            VectorBlock vector => new VectorValue(timeMs, WithoutDroppedNames(vector, 1).Series
-                .Where(s => !Samples.IsAbsent(s.Values[0])).Select(s => new VectorElement(s.Labels, s.Values[0])).ToArray()),
+            VectorBlock vector => new VectorValue(timeMs, WithoutDroppedNames(vector, 1).Series.Where(s => s.Has(0)).Select(s => s.At(0) is var sample && sample.Histogram is { } histogram
+                ? new VectorElement(s.Labels, double.NaN) { Histogram = histogram }
+                : new VectorElement(s.Labels, sample.Number)).ToArray()),
             _ => throw new InvalidOperationException("no such block"),
         };
     }
@@ -245,10 +225,12 @@ internal sealed class Evaluator
     private MatrixValue Windows(RangeInput input)
     {
         var builder = new List<SeriesSamples>();
+        var end = input.EndOf(query, 0);
         foreach (var series in input.Series)
         {
-            var (from, to) = input.Bounds(series, query, 0);
-            if (to > from) builder.Add(new(series.DropName ? LabelOrder.WithoutName(series.Labels) : series.Labels, series.Times[from..to], series.Values[from..to]));
+            var window = RangeWindows.Cut(series, end - input.RangeMs - input.BeforeMs, end + input.BehindMs);
+            var samples = input.Boundary == Boundary.Plain ? window : ExtendedRanges.Extend(window, input.Boundary, end - input.RangeMs, end);
+            if (samples.Count > 0) builder.Add(series.DropName ? samples with { Labels = LabelOrder.WithoutName(series.Labels) } : samples);
         }
         return new MatrixValue(builder);
     }

@@ -23,7 +23,8 @@ internal static class LabelOrder
     public static string Text(LabelSet labels) =>
         new StringBuilder("{").AppendJoin(", ", labels.AsLabels().Select(l => $"{LabelNames.Write(l.Name)}={GoText.Quote(l.Value)}")).Append('}').ToString();
 
-    public static LabelSet WithoutName(LabelSet labels) => labels.Without(LabelSet.NameLabel);
+    /// <summary>Without the metric's name, and the type and unit that go with it.</summary>
+    public static LabelSet WithoutName(LabelSet labels) => labels.Keep(static l => l.Name is not (LabelSet.NameLabel or "__type__" or "__unit__"));
 
     /// <summary>Only those labels.</summary>
     public static LabelSet Keep(LabelSet labels, IReadOnlyList<string> names) => labels.Keep(l => names.Contains(l.Name));

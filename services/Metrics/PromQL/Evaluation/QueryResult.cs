@@ -18,7 +18,11 @@ internal sealed record TextValue(long TimeMs, string Text) : QueryValue;
 /// <summary>Series with one sample each, all at one moment.</summary>
 internal sealed record VectorValue(long TimeMs, IReadOnlyList<VectorElement> Elements) : QueryValue;
 
-internal readonly record struct VectorElement(LabelSet Labels, double Value);
+/// <param name="Value">NaN where the sample is a histogram.</param>
+internal readonly record struct VectorElement(LabelSet Labels, double Value)
+{
+    public FloatHistogram? Histogram { get; init; }
+}
 
 /// <summary>Series with their samples, sorted by labels.</summary>
 internal sealed record MatrixValue(IReadOnlyList<SeriesSamples> Series) : QueryValue;

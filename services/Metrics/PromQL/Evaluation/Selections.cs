@@ -1,3 +1,5 @@
+using Vigil.Metrics.Series;
+
 namespace Vigil.Metrics.PromQL;
 
 /// <summary>Aggregations that choose series of a group and leave them as they are: topk, bottomk, limitk, limit_ratio.</summary>
@@ -6,32 +8,43 @@ internal static class Selections
     public static VectorBlock Evaluate(Evaluator evaluator, AggregateExpr expr, double[] parameter, VectorBlock input, Groups groups, StepGrid grid)
     {
         if (!CheckParameter(evaluator, expr, parameter)) return VectorBlock.Empty;
-        var columns = new double[input.Series.Count][];
+        var columns = new BlockSeries[input.Series.Count];
+        var byValue = expr.Operator is AggregateOperator.TopK or AggregateOperator.BottomK;
         var order = new List<int>();
         var members = new List<int>[groups.Labels.Count];
         for (var g = 0; g < members.Length; g++) members[g] = [];
         for (var step = 0; step < grid.Steps; step++)
         {
+            evaluator.Cancellation.ThrowIfCancellationRequested();
             foreach (var group in members) group.Clear();
             for (var i = 0; i < input.Series.Count; i++)
             {
-                if (!Samples.IsAbsent(input.Series[i].Values[step])) members[groups.Of(i)].Add(i);
+                if (!input.Series[i].Has(step)) continue;
+                if (!byValue || input.Series[i].At(step).Histogram is null) members[groups.Of(i)].Add(i);
+                else if (parameter[step] >= 1)
+                    evaluator.Annotations.Info($"ignored histogram in {expr.Operator.Symbol()} aggregation", expr.Position);
             }
             foreach (var group in members)
             {
                 foreach (var chosen in Choose(expr.Operator, parameter[step], input, group, step))
                 {
+                    var series = input.Series[chosen];
                     if (columns[chosen] is null)
                     {
-                        columns[chosen] = Samples.NoneOf(grid.Steps);
+                        columns[chosen] = series with
+                        {
+                            Values = Samples.NoneOf(grid.Steps),
+                            Histograms = series.Histograms is null ? null : new FloatHistogram?[grid.Steps],
+                        };
                         order.Add(chosen);
                     }
-                    columns[chosen][step] = input.Series[chosen].Values[step];
+                    columns[chosen].Values[step] = series.Values[step];
+                    if (series.Histograms?[step] is { } histogram) columns[chosen].Histograms![step] = histogram;
                 }
             }
         }
         // At an instant the order is the answer's order; over a range it is by labels anyway.
-        return new(order.Select(i => input.Series[i] with { Values = columns[i] }).ToArray());
+        return new(order.Select(i => columns[i]).ToArray());
     }
 
     /// <summary>False where nothing can be chosen at any step.</summary>

@@ -9,27 +9,35 @@ internal static class SelectorCollector
     public static IReadOnlyList<(VectorSelector Selector, SelectorRange Range)> Collect(Expr expr, StepGrid grid, EvaluationOptions options)
     {
         var found = new List<(VectorSelector, SelectorRange)>();
-        var query = new Span(grid.StartMs, grid.TimeOf(Math.Max(0, grid.Steps - 1)));
-        Visit(expr, query, query, options, found);
+        Visit(expr, new Span(grid.StartMs, grid.TimeOf(Math.Max(0, grid.Steps - 1))), grid, options, found);
         return found;
     }
 
     /// <summary>Evaluation moments, both ends included.</summary>
     private readonly record struct Span(long FirstMs, long LastMs);
 
-    private static void Visit(Expr expr, Span at, Span query, EvaluationOptions options, List<(VectorSelector, SelectorRange)> found)
+    private static void Visit(Expr expr, Span at, StepGrid query, EvaluationOptions options, List<(VectorSelector, SelectorRange)> found)
     {
         switch (expr)
         {
             case VectorSelector selector:
-                Add(selector, options.LookbackMs, instant: true);
+                Add(selector, options.LookbackMs, selector.Boundary == Boundary.Smoothed ? options.LookbackMs : 0, instant: true);
                 break;
             case MatrixSelector matrix:
-                Add(matrix.Vector, matrix.RangeMs, instant: false);
+                var boundary = matrix.Vector.Boundary;
+                Add(matrix.Vector, DurationArithmetic.Range(matrix, query) + (boundary == Boundary.Plain ? 0 : options.LookbackMs),
+                    boundary == Boundary.Smoothed ? options.LookbackMs : 0, instant: false);
                 break;
             case SubqueryExpr subquery:
-                var outer = Shift(at, subquery.At, subquery.OffsetMs);
-                Visit(subquery.Inner, outer with { FirstMs = outer.FirstMs - subquery.RangeMs }, query, options, found);
+                var outer = Shift(at, subquery.At, DurationArithmetic.Offset(subquery, query));
+                Visit(subquery.Inner, outer with { FirstMs = outer.FirstMs - DurationArithmetic.Range(subquery, query) }, query, options, found);
+                break;
+            case CallExpr { InfoSeries: { } infoSeries } info:
+                Visit(info.Arguments[0], at, query, options, found);
+                var (pinned, offset) = InfoFunction.Anchor(info.Arguments[0], query);
+                var moments = pinned is { } time ? new Span(time, time) : at;
+                found.Add((infoSeries, new SelectorRange(infoSeries.Matchers, moments.FirstMs - offset - options.LookbackMs, moments.LastMs - offset,
+                    moments.FirstMs == moments.LastMs)));
                 break;
             case UnaryExpr unary:
                 Visit(unary.Operand, at, query, options, found);
@@ -50,21 +58,16 @@ internal static class SelectorCollector
                 break;
         }
 
-        void Add(VectorSelector selector, long windowMs, bool instant)
+        void Add(VectorSelector selector, long beforeMs, long behindMs, bool instant)
         {
-            var span = Shift(at, selector.At, selector.OffsetMs);
-            found.Add((selector, new SelectorRange(selector.Matchers, span.FirstMs - windowMs, span.LastMs, instant && span.FirstMs == span.LastMs)));
+            var span = Shift(at, selector.At, DurationArithmetic.Offset(selector, query));
+            var newestOnly = instant && behindMs == 0 && span.FirstMs == span.LastMs;
+            found.Add((selector, new SelectorRange(selector.Matchers, span.FirstMs - beforeMs, span.LastMs + behindMs, newestOnly)));
         }
 
         Span Shift(Span span, AtModifier? modifier, long offsetMs)
         {
-            var moved = modifier?.Anchor switch
-            {
-                AtAnchor.Start => new Span(query.FirstMs, query.FirstMs),
-                AtAnchor.End => new Span(query.LastMs, query.LastMs),
-                AtAnchor.Time => new Span(modifier.TimeMs, modifier.TimeMs),
-                _ => span,
-            };
+            var moved = modifier?.TimeIn(query) is { } time ? new Span(time, time) : span;
             return new(moved.FirstMs - offsetMs, moved.LastMs - offsetMs);
         }
     }

@@ -5,20 +5,53 @@ namespace Vigil.Metrics.PromQL;
 /// <summary>The moments an expression is evaluated at: <paramref name="StartMs"/>, then every <paramref name="StepMs"/>. An instant is one step.</summary>
 internal readonly record struct StepGrid(long StartMs, long StepMs, int Steps)
 {
+    private readonly long afterLastStep;
+
+    /// <summary>The end that was asked for, which may lie up to a step behind the last moment; end() and range() go by it.</summary>
+    public long EndMs
+    {
+        get => TimeOf(Math.Max(0, Steps - 1)) + afterLastStep;
+        private init => afterLastStep = value - TimeOf(Math.Max(0, Steps - 1));
+    }
+
+    public bool IsInstant => Steps == 1 && afterLastStep == 0;
+
     public long TimeOf(int step) => StartMs + step * StepMs;
 
-    public bool IsInstant => Steps == 1;
-
     public static StepGrid Range(long startMs, long endMs, long stepMs) =>
-        endMs < startMs ? new(startMs, stepMs, 0) : new(startMs, stepMs, checked((int)((endMs - startMs) / stepMs) + 1));
+        endMs < startMs ? new(startMs, stepMs, 0) : new(startMs, stepMs, checked((int)((endMs - startMs) / stepMs) + 1)) { EndMs = endMs };
 }
 
 /// <summary>
-/// One series of a vector over all steps of a grid. A step without a sample holds <see cref="Samples.Absent"/>, a NaN that no
-/// arithmetic yields. Native histograms will stand beside the floats, as a second column that is null while there are none.
+/// One series of a vector over all steps of a grid. A step without a sample, or with a histogram, holds <see cref="Samples.Absent"/>, a NaN that no
+/// arithmetic yields: what works on floats alone need not know of histograms.
 /// </summary>
 /// <param name="DropName">The metric name goes when the result leaves the engine; until then label functions may still see it.</param>
-internal sealed record BlockSeries(LabelSet Labels, double[] Values, bool DropName);
+internal sealed record BlockSeries(LabelSet Labels, double[] Values, bool DropName)
+{
+    /// <summary>The histograms, by step; null where there is none at any.</summary>
+    public FloatHistogram?[]? Histograms { get; init; }
+
+    public bool Has(int step) => !Samples.IsAbsent(Values[step]) || Histograms?[step] is not null;
+
+    public Sample At(int step) => new(Values[step], Histograms?[step]);
+
+    public bool HasAny() => Values.AsSpan().ContainsAnyPresent() || HasAnyHistogram();
+
+    public bool HasAnyHistogram() => Histograms is not null && Array.Exists(Histograms, static h => h is not null);
+}
+
+/// <summary>A value of a series at one moment: a number, or a histogram.</summary>
+internal readonly record struct Sample(double Number, FloatHistogram? Histogram)
+{
+    public static readonly Sample Absent = new(Samples.Absent, null);
+
+    public bool IsAbsent => Histogram is null && Samples.IsAbsent(Number);
+
+    public static implicit operator Sample(double number) => new(number, null);
+
+    public static implicit operator Sample(FloatHistogram histogram) => new(Samples.Absent, histogram);
+}
 
 /// <summary>The value of an expression over all steps.</summary>
 internal abstract record Block;

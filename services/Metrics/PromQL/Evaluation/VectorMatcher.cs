@@ -41,67 +41,122 @@ internal static class VectorMatcher
 {
     public static VectorBlock Evaluate(Evaluator evaluator, BinaryExpr expr, VectorBlock left, VectorBlock right, StepGrid grid)
     {
-        if (left.Series.Count == 0 || right.Series.Count == 0) return VectorBlock.Empty;
         var matching = expr.Matching!;
-        // Below, the right side is the "one" side.
-        var swapped = matching.Cardinality == MatchCardinality.OneToMany;
-        var (many, one) = swapped ? (right, left) : (left, right);
-        var groups = MatchGroups.Of(matching, many, one);
-        var builder = new BlockBuilder(grid.Steps);
-        var results = new Dictionary<(int Many, int One), int>();
-        // Per group: the series on the "one" side at this step, or -1.
-        var oneOf = new int[groups.Count];
-        var matched = new bool[groups.Count];
-        var used = new HashSet<(int Group, int Result)>();
-        for (var step = 0; step < grid.Steps; step++)
+        if ((left.Series.Count == 0 || right.Series.Count == 0) && !matching.Fills) return VectorBlock.Empty;
+        return new Join(evaluator, expr, left, right, grid).Run();
+    }
+
+    /// <summary>Matching of all steps. The "one" side is the right one but for group_right; "many" is the other.</summary>
+    private sealed class Join
+    {
+        private readonly Evaluator evaluator;
+        private readonly BinaryExpr expr;
+        private readonly VectorMatching matching;
+        private readonly StepGrid grid;
+        private readonly bool swapped;
+        private readonly VectorBlock many;
+        private readonly VectorBlock one;
+        private readonly MatchGroups groups;
+        private readonly BlockBuilder builder;
+        private readonly HistogramPairs pairs;
+        private readonly Dictionary<(int Many, int One), int> results = [];
+        private readonly HashSet<(int Group, int Result)> used = [];
+
+        // Per group: the series on the "one" side at this step, or -1; and whether anything was matched.
+        private readonly int[] oneOf;
+        private readonly bool[] matched;
+
+        public Join(Evaluator evaluator, BinaryExpr expr, VectorBlock left, VectorBlock right, StepGrid grid)
+        {
+            (this.evaluator, this.expr, this.grid) = (evaluator, expr, grid);
+            matching = expr.Matching!;
+            swapped = matching.Cardinality == MatchCardinality.OneToMany;
+            (many, one) = swapped ? (right, left) : (left, right);
+            groups = MatchGroups.Of(matching, many, one);
+            (oneOf, matched) = (new int[groups.Count], new bool[groups.Count]);
+            builder = new BlockBuilder(grid.Steps);
+            pairs = new HistogramPairs(expr, evaluator.Annotations);
+        }
+
+        public VectorBlock Run()
+        {
+            for (var step = 0; step < grid.Steps; step++)
+            {
+                evaluator.Cancellation.ThrowIfCancellationRequested();
+                // Where one side has no sample at a step nothing can match, and a duplicate on the other does no harm.
+                var (anyMany, anyOne) = (Any(many, step), Any(one, step));
+                if (matching.Fills ? !anyMany && !anyOne : !anyMany || !anyOne) continue;
+                Match(step);
+            }
+            return builder.Build();
+        }
+
+        private void Match(int step)
         {
             oneOf.AsSpan().Fill(-1);
             matched.AsSpan().Clear();
             used.Clear();
-            // Where one side has no sample at a step nothing can match, and a duplicate on the other does no harm.
-            if (!Any(many, step) || !Any(one, step)) continue;
             for (var i = 0; i < one.Series.Count; i++)
             {
-                if (Samples.IsAbsent(one.Series[i].Values[step])) continue;
+                if (!one.Series[i].Has(step)) continue;
                 var group = groups.Right[i];
                 if (oneOf[group] >= 0) throw Duplicate(matching, one.Series[oneOf[group]].Labels, one.Series[i].Labels, swapped);
                 oneOf[group] = i;
             }
             for (var i = 0; i < many.Series.Count; i++)
             {
-                var value = many.Series[i].Values[step];
-                var group = groups.Left[i];
-                if (Samples.IsAbsent(value) || oneOf[group] is var partner && partner < 0) continue;
-                if (BinaryOperations.RefusesFloats(evaluator, expr)) continue;
-                if (!results.TryGetValue((i, partner), out var place))
-                {
-                    var labels = ResultLabels(expr.Operator, matching, many.Series[i].Labels, one.Series[partner].Labels);
-                    var dropName = expr.ReturnBool || many.Series[i].DropName;
-                    results.Add((i, partner), place = builder.Place(labels, dropName));
-                }
-                if (matching.Cardinality == MatchCardinality.OneToOne)
-                {
-                    if (matched[group])
-                        throw new EvaluationException("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
-                    matched[group] = true;
-                }
-                else if (!used.Add((group, place)))
-                {
-                    throw new EvaluationException("multiple matches for labels: grouping labels must ensure unique matches");
-                }
-                var (l, r) = swapped ? (one.Series[partner].Values[step], value) : (value, one.Series[partner].Values[step]);
-                if (!expr.Operator.IsComparison() || expr.ReturnBool) builder.Set(place, step, BinaryOperations.Apply(expr.Operator, l, r));
-                else if (BinaryOperations.Holds(expr.Operator, l, r)) builder.Set(place, step, l);
+                if (!many.Series[i].Has(step)) continue;
+                var partner = oneOf[groups.Left[i]];
+                if (partner >= 0) Combine(i, partner, step, many.Series[i].At(step), one.Series[partner].At(step));
+                // With group_right too it is fill_right that stands for the "one" side, and fill_left for "many", as in Prometheus.
+                else if (matching.FillRight is { } fill) Combine(i, -1, step, many.Series[i].At(step), fill);
+            }
+            if (matching.FillLeft is not { } fillLeft) return;
+            for (var i = 0; i < one.Series.Count; i++)
+            {
+                if (one.Series[i].Has(step) && !matched[groups.Right[i]]) Combine(-1, i, step, fillLeft, one.Series[i].At(step));
             }
         }
-        return builder.Build();
+
+        /// <param name="manyAt">The series on the "many" side; -1 where a fill value stands for it.</param>
+        /// <param name="oneAt">The same of the "one" side.</param>
+        private void Combine(int manyAt, int oneAt, int step, Sample manyValue, Sample oneValue)
+        {
+            var (l, r) = swapped ? (oneValue, manyValue) : (manyValue, oneValue);
+            var (result, holds) = pairs.Apply(l, r);
+            if (result.IsAbsent) return;
+            var place = Place(manyAt, oneAt);
+            var group = manyAt >= 0 ? groups.Left[manyAt] : groups.Right[oneAt];
+            if (matching.Cardinality == MatchCardinality.OneToOne)
+            {
+                if (matched[group])
+                    throw new EvaluationException("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+            }
+            else if (!used.Add((group, place)))
+            {
+                throw new EvaluationException("multiple matches for labels: grouping labels must ensure unique matches");
+            }
+            matched[group] = true;
+            if (expr.ReturnBool) builder.Set(place, step, holds ? 1 : 0);
+            else if (holds) builder.Set(place, step, result);
+        }
+
+        private int Place(int manyAt, int oneAt)
+        {
+            if (results.TryGetValue((manyAt, oneAt), out var place)) return place;
+            var manyLabels = manyAt >= 0 ? many.Series[manyAt].Labels : MatchGroups.LabelsOf(matching, one.Series[oneAt].Labels);
+            var oneLabels = oneAt >= 0 ? one.Series[oneAt].Labels : MatchGroups.LabelsOf(matching, manyLabels);
+            place = builder.Place(ResultLabels(expr.Operator, matching, manyLabels, oneLabels), expr.ReturnBool || (manyAt >= 0 && many.Series[manyAt].DropName));
+            results.Add((manyAt, oneAt), place);
+            return place;
+        }
     }
 
     private static bool Any(VectorBlock block, int step)
     {
         foreach (var series in block.Series)
         {
-            if (!Samples.IsAbsent(series.Values[step])) return true;
+            if (series.Has(step)) return true;
         }
         return false;
     }
@@ -146,8 +201,7 @@ internal static class SetOperations
         for (var i = 0; i < groups.Length; i++)
         {
             var row = present[groups[i]] ??= new bool[grid.Steps];
-            var values = block.Series[i].Values;
-            for (var step = 0; step < row.Length; step++) row[step] |= !Samples.IsAbsent(values[step]);
+            for (var step = 0; step < row.Length; step++) row[step] |= block.Series[i].Has(step);
         }
         return present;
     }
@@ -164,12 +218,15 @@ internal static class SetOperations
                 if (!wanted) result.Add(series);
                 continue;
             }
-            var values = (double[])series.Values.Clone();
+            var (values, histograms) = ((double[])series.Values.Clone(), (FloatHistogram?[]?)series.Histograms?.Clone());
             for (var step = 0; step < values.Length; step++)
             {
-                if (row[step] != wanted) values[step] = Samples.Absent;
+                if (row[step] == wanted) continue;
+                values[step] = Samples.Absent;
+                if (histograms is not null) histograms[step] = null;
             }
-            if (values.AsSpan().ContainsAnyPresent()) result.Add(series with { Values = values });
+            var filtered = series with { Values = values, Histograms = histograms };
+            if (filtered.HasAny()) result.Add(filtered);
         }
         return new(result);
     }

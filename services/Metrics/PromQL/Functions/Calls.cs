@@ -16,8 +16,8 @@ internal static class Calls
             case "time": return AtEachStep(grid, step => grid.TimeOf(step) / 1000d);
             case "pi": return Evaluator.Constant(Math.PI, grid);
             case "start": return Evaluator.Constant(evaluator.Query.StartMs / 1000d, grid);
-            case "end": return Evaluator.Constant(evaluator.Query.TimeOf(Math.Max(0, evaluator.Query.Steps - 1)) / 1000d, grid);
-            case "range": return Evaluator.Constant((evaluator.Query.TimeOf(Math.Max(0, evaluator.Query.Steps - 1)) - evaluator.Query.StartMs) / 1000d, grid);
+            case "end": return Evaluator.Constant(evaluator.Query.EndMs / 1000d, grid);
+            case "range": return Evaluator.Constant((evaluator.Query.EndMs - evaluator.Query.StartMs) / 1000d, grid);
             case "step": return Evaluator.Constant(evaluator.Query.IsInstant ? 0 : evaluator.Query.StepMs / 1000d, grid);
             case "max_of" or "min_of":
                 var (a, b) = (evaluator.Scalar(arguments[0], grid), evaluator.Scalar(arguments[1], grid));
@@ -25,6 +25,8 @@ internal static class Calls
             case "scalar": return ToScalar(evaluator.Vector(arguments[0], grid), grid);
             case "vector": return new VectorBlock([new(LabelSet.Empty, evaluator.Scalar(arguments[0], grid), false)]);
             case "timestamp": return Timestamp(evaluator, arguments[0], grid);
+            case "start_timestamp": return StartTimestamp(evaluator, arguments[0], grid);
+            case "info": return InfoEvaluation.Evaluate(evaluator, call, grid);
             case "absent": return Absent(evaluator.Vector(arguments[0], grid), arguments[0], grid);
             case "round":
                 var nearest = arguments.Count > 1 ? evaluator.Scalar(arguments[1], grid) : null;
@@ -37,15 +39,14 @@ internal static class Calls
                 return LabelFunctions.Replace(evaluator.Vector(arguments[0], grid), Text(arguments[1]), Text(arguments[2]), Text(arguments[3]), Text(arguments[4]), grid.Steps);
             case "label_join":
                 return LabelFunctions.Join(evaluator.Vector(arguments[0], grid), Text(arguments[1]), Text(arguments[2]), arguments.Skip(3).Select(Text).ToArray(), grid.Steps);
-            case "histogram_quantile": return HistogramQuantile(evaluator, arguments, grid);
-            case "histogram_quantiles": return HistogramQuantiles(evaluator, arguments, grid);
-            case "histogram_fraction":
-                return ClassicHistograms.Fraction(evaluator, evaluator.Vector(arguments[2], grid),
-                    evaluator.Scalar(arguments[0], grid), evaluator.Scalar(arguments[1], grid), arguments[2], grid);
-            case "histogram_avg" or "histogram_count" or "histogram_sum" or "histogram_stddev" or "histogram_stdvar":
-                // They look at native histograms only, and pass over floats.
-                evaluator.Vector(arguments[0], grid);
-                return VectorBlock.Empty;
+            case "histogram_quantile": return HistogramFunctions.Quantile(evaluator, arguments, grid);
+            case "histogram_quantiles": return HistogramFunctions.ManyQuantiles(evaluator, arguments, grid);
+            case "histogram_fraction": return HistogramFunctions.Fraction(evaluator, arguments, grid);
+            case "histogram_count": return evaluator.Vector(arguments[0], grid).MapHistograms(static h => h.Count);
+            case "histogram_sum": return evaluator.Vector(arguments[0], grid).MapHistograms(static h => h.Sum);
+            case "histogram_avg": return evaluator.Vector(arguments[0], grid).MapHistograms(static h => h.Sum / h.Count);
+            case "histogram_stdvar": return evaluator.Vector(arguments[0], grid).MapHistograms(HistogramEstimates.Variance);
+            case "histogram_stddev": return evaluator.Vector(arguments[0], grid).MapHistograms(static h => Math.Sqrt(HistogramEstimates.Variance(h)));
             default: throw new InvalidOperationException($"{name} has a signature and no implementation");
         }
     }
@@ -56,37 +57,89 @@ internal static class Calls
         var rangeAt = call.Arguments.TakeWhile(a => a.Type != ExprType.RangeVector).Count();
         var argument = call.Arguments[rangeAt];
         var scalars = call.Arguments.Where((_, i) => i != rangeAt).Select(a => evaluator.Scalar(a, grid)).ToArray();
-        if (name == "quantile_over_time")
-        {
-            foreach (var q in scalars[0].Distinct()) Quantiles.Check(q, call.Arguments[0].Position, evaluator.Annotations);
-        }
+        ExtendedRanges.Check(argument.Unwrap() is MatrixSelector { Vector.Boundary: var boundary } ? boundary : Boundary.Plain, name);
         var input = evaluator.RangeOf(argument, grid);
         // These two behave like an offset: the sample is the metric's own.
         var keepsName = name is "first_over_time" or "last_over_time";
         var result = new List<BlockSeries>(input.Series.Count);
-        Span<double> atStep = stackalloc double[scalars.Length];
         foreach (var series in input.Series)
         {
-            var column = Samples.NoneOf(grid.Steps);
-            var any = false;
-            var times = series.Times.Span;
-            var values = series.Values.Span;
-            var (from, to) = (0, 0);
-            for (var step = 0; step < grid.Steps; step++)
-            {
-                var end = input.EndOf(grid, step);
-                from = Evaluator.Advance(times, from, end - input.RangeMs);
-                to = Evaluator.Advance(times, Math.Max(from, to), end);
-                if (to == from) continue;
-                for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
-                column[step] = function(new Window(times[from..to], values[from..to], end, input.RangeMs, grid.TimeOf(step)), atStep);
-                any |= !Samples.IsAbsent(column[step]);
-            }
-            if (!any) continue;
-            result.Add(new(series.Labels, column, series.DropName || !keepsName));
-            if (name is "rate" or "increase") WarnUnlessCounter(evaluator, series.Labels.Name, argument);
+            evaluator.Cancellation.ThrowIfCancellationRequested();
+            var plain = input.Boundary == Boundary.Plain && !series.HasHistograms && series.StartTimes.IsEmpty;
+            var (column, histograms) = plain
+                ? (Floats(series, input, function, scalars, grid), null)
+                : Mixed(evaluator, call, series, input, function, scalars, grid);
+            var anyFloat = column.AsSpan().ContainsAnyPresent();
+            if (!anyFloat && histograms is null) continue;
+            result.Add(new(series.Labels, column, series.DropName || !keepsName) { Histograms = histograms });
+            if (anyFloat && name is "rate" or "increase") WarnUnlessCounter(evaluator, series.Labels.Name, argument);
+        }
+        if (name == "quantile_over_time" && result.Count > 0)
+        {
+            foreach (var q in scalars[0].Distinct()) Quantiles.Check(q, call.Arguments[0].Position, evaluator.Annotations);
         }
         return name == "absent_over_time" ? Absent(new(result), argument, grid) : new(result);
+    }
+
+    private static double[] Floats(RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
+    {
+        var column = Samples.NoneOf(grid.Steps);
+        var times = series.Times.Span;
+        var values = series.Values.Span;
+        var (from, to) = (0, 0);
+        Span<double> atStep = stackalloc double[scalars.Length];
+        for (var step = 0; step < grid.Steps; step++)
+        {
+            var end = input.EndOf(grid, step);
+            from = Evaluator.Advance(times, from, end - input.RangeMs);
+            to = Evaluator.Advance(times, Math.Max(from, to), end);
+            if (to == from) continue;
+            for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
+            column[step] = function(new Window(times[from..to], values[from..to], end, input.RangeMs, grid.TimeOf(step)), atStep);
+        }
+        return column;
+    }
+
+    /// <summary>The same where there are histograms, start times, or ends to extend to.</summary>
+    private static (double[] Values, FloatHistogram?[]? Histograms) Mixed(
+        Evaluator evaluator, CallExpr call, RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
+    {
+        var column = Samples.NoneOf(grid.Steps);
+        FloatHistogram?[]? histograms = null;
+        var times = series.Times.Span;
+        var histogramTimes = series.Histograms.Times.Span;
+        var (from, to, first, last) = (0, 0, 0, 0);
+        var operations = new HistogramOperations(evaluator.Annotations, series.Labels.Name, call.Arguments[0].Position);
+        Span<double> atStep = stackalloc double[scalars.Length];
+        for (var step = 0; step < grid.Steps; step++)
+        {
+            evaluator.Cancellation.ThrowIfCancellationRequested();
+            var end = input.EndOf(grid, step);
+            var (after, until) = (end - input.RangeMs - input.BeforeMs, end + input.BehindMs);
+            (from, first) = (Evaluator.Advance(times, from, after), Evaluator.Advance(histogramTimes, first, after));
+            (to, last) = (Evaluator.Advance(times, Math.Max(from, to), until), Evaluator.Advance(histogramTimes, Math.Max(first, last), until));
+            if (to == from && last == first) continue;
+            for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
+            var window = new Window(times[from..to], series.Values.Span[from..to], end, input.RangeMs, grid.TimeOf(step))
+            {
+                StartTimes = series.StartTimes.IsEmpty ? default : series.StartTimes.Span[from..to],
+                HistogramTimes = histogramTimes[first..last],
+                Histograms = series.Histograms.Values.Span[first..last],
+                HistogramStartTimes = series.Histograms.StartTimes.IsEmpty ? default : series.Histograms.StartTimes.Span[first..last],
+                Boundary = input.Boundary,
+            };
+            var sample = MixedRangeFunctions.Evaluate(call.Function.Name, function, window, atStep, operations);
+            if (sample.Histogram is { } histogram)
+            {
+                evaluator.Charge(histogram.SampleSize);
+                (histograms ??= new FloatHistogram?[grid.Steps])[step] = histogram;
+            }
+            else
+            {
+                column[step] = sample.Number;
+            }
+        }
+        return (column, histograms);
     }
 
     private static void WarnUnlessCounter(Evaluator evaluator, string metric, Expr argument)
@@ -108,7 +161,7 @@ internal static class Calls
         {
             for (var step = 0; step < values.Length; step++)
             {
-                if (!Samples.IsAbsent(series.Values[step])) values[step] = Samples.Absent;
+                if (series.Has(step)) values[step] = Samples.Absent;
             }
         }
         return values.AsSpan().ContainsAnyPresent() ? new([new(AbsentLabels(argument), values, false)]) : VectorBlock.Empty;
@@ -153,9 +206,18 @@ internal static class Calls
     });
 
     /// <summary>When each sample was taken; only a bare selector still knows, anything else is as of the step.</summary>
-    private static VectorBlock Timestamp(Evaluator evaluator, Expr argument, StepGrid grid) => argument.Unwrap() is VectorSelector selector
-        ? evaluator.Select(selector, grid, timestamps: true)
-        : evaluator.Vector(argument, grid).Map((_, step) => grid.TimeOf(step) / 1000d);
+    private static VectorBlock Timestamp(Evaluator evaluator, Expr argument, StepGrid grid)
+    {
+        if (argument.Unwrap() is VectorSelector selector)
+            return InstantSelection.Newest(evaluator, selector, grid, static (series, at) => series.Times.Span[at] / 1000d);
+        return new(evaluator.Vector(argument, grid).Series.Select(s => new BlockSeries(s.Labels,
+            AtEachStep(grid, step => s.Has(step) ? grid.TimeOf(step) / 1000d : Samples.Absent).Values, DropName: true)).ToArray());
+    }
+
+    /// <summary>When each sample's counter began to count, 0 where that is not known; only a bare selector still knows.</summary>
+    private static VectorBlock StartTimestamp(Evaluator evaluator, Expr argument, StepGrid grid) => argument.Unwrap() is VectorSelector selector
+        ? InstantSelection.Newest(evaluator, selector, grid, static (series, at) => series.StartTimes.IsEmpty ? 0 : series.StartTimes.Span[at] / 1000d)
+        : VectorBlock.Empty;
 
     private static VectorBlock Clamp(Evaluator evaluator, Expr argument, double[]? min, double[]? max, StepGrid grid)
     {
@@ -172,37 +234,19 @@ internal static class Calls
     private static VectorBlock Sort(Evaluator evaluator, CallExpr call, StepGrid grid)
     {
         var input = evaluator.Vector(call.Arguments[0], grid);
+        var (name, descending) = (call.Function.Name, call.Function.Name.EndsWith("_desc", StringComparison.Ordinal));
+        var byLabel = name.StartsWith("sort_by_label", StringComparison.Ordinal);
+        // Histograms have no order.
+        if (!byLabel) input = new(input.Series.Where(s => s.Values.AsSpan().ContainsAnyPresent()).Select(s => s with { Histograms = null }).ToArray());
         if (!grid.IsInstant)
         {
             evaluator.Annotations.Warn("sort is ineffective for range queries since results are always ordered by labels", call.Position);
             return input;
         }
-        var (name, descending) = (call.Function.Name, call.Function.Name.EndsWith("_desc", StringComparison.Ordinal));
-        if (name.StartsWith("sort_by_label", StringComparison.Ordinal))
-            return LabelFunctions.SortBy(input, call.Arguments.Skip(1).Select(Text).ToArray(), descending);
+        if (byLabel) return LabelFunctions.SortBy(input, call.Arguments.Skip(1).Select(Text).ToArray(), descending);
         // NaN comes last either way.
         var numbersFirst = input.Series.OrderBy(s => double.IsNaN(s.Values[0]));
         return new((descending ? numbersFirst.ThenByDescending(s => s.Values[0]) : numbersFirst.ThenBy(s => s.Values[0])).ToArray());
-    }
-
-    private static VectorBlock HistogramQuantile(Evaluator evaluator, IReadOnlyList<Expr> arguments, StepGrid grid)
-    {
-        var q = evaluator.Scalar(arguments[0], grid);
-        foreach (var value in q.Distinct()) Quantiles.Check(value, arguments[0].Position, evaluator.Annotations);
-        return ClassicHistograms.Quantile(evaluator, evaluator.Vector(arguments[1], grid), [q], null, arguments[1], grid);
-    }
-
-    private static VectorBlock HistogramQuantiles(Evaluator evaluator, IReadOnlyList<Expr> arguments, StepGrid grid)
-    {
-        var input = evaluator.Vector(arguments[0], grid);
-        var quantiles = new List<double[]>();
-        foreach (var argument in arguments.Skip(2))
-        {
-            var q = evaluator.Scalar(argument, grid);
-            foreach (var value in q.Distinct()) Quantiles.Check(value, argument.Position, evaluator.Annotations);
-            quantiles.Add(q);
-        }
-        return ClassicHistograms.Quantile(evaluator, input, quantiles, Text(arguments[1]), arguments[0], grid);
     }
 
     private static string Text(Expr argument) => ((StringLiteral)argument.Unwrap()).Value;

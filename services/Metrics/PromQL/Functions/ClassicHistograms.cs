@@ -13,48 +13,29 @@ internal static class ClassicHistograms
     /// <summary>The smallest double that is not subnormal.</summary>
     private const double MinNormal = 2.2250738585072014E-308;
 
-    private record struct Bucket(double UpperBound, double Count);
+    public record struct Bucket(double UpperBound, double Count);
 
-    /// <summary>For each q, and each histogram, the q-quantile at each step.</summary>
-    /// <param name="quantileLabel">A label to put the quantile in, where several are asked for.</param>
-    public static VectorBlock Quantile(Evaluator evaluator, VectorBlock input, IReadOnlyList<double[]> quantiles, string? quantileLabel, Expr argument, StepGrid grid)
+    /// <summary>Whether a histogram has a sample at a step.</summary>
+    public static bool IsPresent(Histogram histogram, int step) => histogram.Buckets.Exists(b => !Samples.IsAbsent(b.Counts[step]));
+
+    /// <summary>The q-quantile of a histogram at a step; null where it has no sample.</summary>
+    public static double? Quantile(Evaluator evaluator, Histogram histogram, double q, int step, Expr argument, StepGrid grid)
     {
-        var histograms = Histograms(evaluator, input, argument);
-        var builder = new BlockBuilder(grid.Steps);
-        foreach (var histogram in histograms)
-        {
-            foreach (var q in quantiles)
-            {
-                for (var step = 0; step < grid.Steps; step++)
-                {
-                    var buckets = histogram.At(step);
-                    if (buckets.Length == 0) continue;
-                    var (value, forced) = QuantileOf(q[step], buckets);
-                    if (forced is { } fix) Report(evaluator, histogram, fix, argument, grid.TimeOf(step));
-                    var labels = quantileLabel is null ? histogram.Labels : histogram.Labels.With(quantileLabel, OpenMetricsFloat(q[step]));
-                    builder.Set(builder.Place(labels, dropName: true), step, value);
-                }
-            }
-        }
-        return builder.Build();
+        var buckets = histogram.At(step);
+        if (buckets.Length == 0) return null;
+        var (value, forced) = QuantileOf(q, buckets);
+        if (forced is { } fix) Report(evaluator, histogram, fix, argument, grid.TimeOf(step));
+        return value;
     }
 
-    /// <summary>The share of observations between two bounds.</summary>
-    public static VectorBlock Fraction(Evaluator evaluator, VectorBlock input, double[] lower, double[] upper, Expr argument, StepGrid grid)
+    /// <summary>The share of a histogram's observations between two bounds at a step; null where it has no sample.</summary>
+    public static double? Fraction(Histogram histogram, double lower, double upper, int step)
     {
-        var builder = new BlockBuilder(grid.Steps);
-        foreach (var histogram in Histograms(evaluator, input, argument))
-        {
-            for (var step = 0; step < grid.Steps; step++)
-            {
-                var buckets = histogram.At(step);
-                if (buckets.Length > 0) builder.Set(builder.Place(histogram.Labels, dropName: true), step, FractionOf(lower[step], upper[step], buckets));
-            }
-        }
-        return builder.Build();
+        var buckets = histogram.At(step);
+        return buckets.Length == 0 ? null : FractionOf(lower, upper, buckets);
     }
 
-    private sealed class Histogram(LabelSet labels)
+    public sealed class Histogram(LabelSet labels)
     {
         public LabelSet Labels { get; } = labels;
 
@@ -76,11 +57,13 @@ internal static class ClassicHistograms
         }
     }
 
-    private static IEnumerable<Histogram> Histograms(Evaluator evaluator, VectorBlock input, Expr argument)
+    /// <summary>The histograms that a vector's floats are the buckets of, by their labels.</summary>
+    public static Dictionary<LabelSet, Histogram> Collect(Evaluator evaluator, VectorBlock input, Expr argument)
     {
         var histograms = new Dictionary<LabelSet, Histogram>();
         foreach (var series in input.Series)
         {
+            if (!series.Values.AsSpan().ContainsAnyPresent()) continue;
             var bound = series.Labels.Get(BucketLabel);
             if (!NumberText.TryParse(bound, out var upper))
             {
@@ -93,11 +76,8 @@ internal static class ClassicHistograms
             if (!histograms.TryGetValue(labels, out var histogram)) histograms.Add(labels, histogram = new(labels));
             histogram.Buckets.Add((upper, series.Values));
         }
-        return histograms.Values;
+        return histograms;
     }
-
-    /// <summary>What had to be put right in counts that fell from bucket to bucket.</summary>
-    private readonly record struct Correction(double MinBucket, double MaxBucket, double MaxDifference);
 
     private static (double Value, Correction? Forced) QuantileOf(double q, Bucket[] buckets)
     {
@@ -197,19 +177,9 @@ internal static class ClassicHistograms
     private static void Report(Evaluator evaluator, Histogram histogram, Correction fix, Expr argument, long timeMs)
     {
         var name = histogram.Labels.Name;
-        evaluator.Annotations.Info(
+        evaluator.Annotations.Corrected(
             "input to histogram_quantile needed to be fixed for monotonicity (see "
             + "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
-            + (name.Length == 0 ? "" : $" for metric name {GoText.Quote(name)}")
-            + $", from buckets {GoText.FloatG(fix.MinBucket)} to {GoText.FloatG(fix.MaxBucket)}, with a max diff of {GoText.FloatG(fix.MaxDifference)}"
-            + $" at {DateTimeOffset.FromUnixTimeMilliseconds(timeMs):yyyy-MM-ddTHH:mm:ssZ}", argument.Position);
-    }
-
-    /// <summary>A float as OpenMetrics writes it in labels: always with a fraction or an exponent.</summary>
-    private static string OpenMetricsFloat(double value)
-    {
-        if (!double.IsFinite(value)) return GoText.Float(value);
-        var text = GoText.FloatG(value);
-        return text.AsSpan().IndexOfAny("e.") < 0 ? text + ".0" : text;
+            + (name.Length == 0 ? "" : $" for metric name {GoText.Quote(name)}"), argument.Position, fix, timeMs);
     }
 }

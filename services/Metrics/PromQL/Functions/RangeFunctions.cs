@@ -15,8 +15,9 @@ internal static class RangeFunctions
         ["sum_over_time"] = Sum,
         ["min_over_time"] = (w, _) => w.Values[Extreme(w.Values, static (value, best) => value < best)],
         ["max_over_time"] = (w, _) => w.Values[Extreme(w.Values, static (value, best) => value > best)],
-        ["ts_of_min_over_time"] = (w, _) => w.Times[Extreme(w.Values, static (value, best) => value < best)] / 1000d,
-        ["ts_of_max_over_time"] = (w, _) => w.Times[Extreme(w.Values, static (value, best) => value > best)] / 1000d,
+        // Of equals the last.
+        ["ts_of_min_over_time"] = (w, _) => w.Times[Extreme(w.Values, static (value, best) => value <= best)] / 1000d,
+        ["ts_of_max_over_time"] = (w, _) => w.Times[Extreme(w.Values, static (value, best) => value >= best)] / 1000d,
         ["count_over_time"] = (w, _) => w.Count,
         ["first_over_time"] = (w, _) => w.Values[0],
         ["last_over_time"] = (w, _) => w.Values[^1],

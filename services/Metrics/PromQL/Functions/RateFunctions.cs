@@ -10,7 +10,7 @@ internal static class RateFunctions
     /// </summary>
     public static double Extrapolated(Window window, bool isCounter, bool perSecond)
     {
-        if (window.Count < 2) return Samples.Absent;
+        if (window.Count < 2 && window.StartTimes.IsEmpty) return Samples.Absent;
         var times = window.Times;
         var values = window.Values;
         var change = values[^1] - values[0];
@@ -18,24 +18,39 @@ internal static class RateFunctions
         {
             for (var i = 1; i < values.Length; i++)
             {
-                if (values[i] < values[i - 1]) change += values[i - 1];
+                if (values[i] < values[i - 1] || StartTimes.IsReset(window.StartTimes, times, i)) change += values[i - 1];
             }
         }
-        var toStart = (times[0] - window.StartMs) / 1000d;
+        var zero = isCounter ? StartTimes.OfZero(window.StartTimes, times, window.StartMs) : null;
+        if (Factor(window, times, values[0], change, isCounter, perSecond, zero) is not { } factor) return Samples.Absent;
+        if (zero is not null) change += values[0];
+        return change * factor;
+    }
+
+    /// <summary>What the change between samples is multiplied by to be that of the whole window; null where one sample alone tells nothing.</summary>
+    /// <param name="zero">When the first sample's counter was zero: it is one sample more, and nothing is extrapolated to the left of it.</param>
+    public static double? Factor(Window window, ReadOnlySpan<long> times, double first, double change, bool isCounter, bool perSecond, long? zero)
+    {
+        if (times.Length < 2 && zero is null) return null;
         var toEnd = (window.EndMs - times[^1]) / 1000d;
         var sampled = (times[^1] - times[0]) / 1000d;
-        var between = sampled / (values.Length - 1);
+        var between = times.Length > 1 ? sampled / (times.Length - 1) : 0;
         var near = between * 1.1;
-        if (toStart >= near) toStart = between / 2;
-        if (isCounter)
+        double toStart = 0;
+        if (zero is { } start)
         {
-            var toZero = change > 0 && values[0] >= 0 ? sampled * (values[0] / change) : toStart;
+            sampled = (times[^1] - start) / 1000d;
+        }
+        else
+        {
+            toStart = (times[0] - window.StartMs) / 1000d;
+            if (toStart >= near) toStart = between / 2;
+            var toZero = isCounter && change > 0 && first >= 0 ? sampled * (first / change) : toStart;
             if (toZero < toStart) toStart = toZero;
         }
         if (toEnd >= near) toEnd = between / 2;
         var factor = (sampled + toStart + toEnd) / sampled;
-        if (perSecond) factor /= window.RangeMs / 1000d;
-        return change * factor;
+        return perSecond ? factor / (window.RangeMs / 1000d) : factor;
     }
 
     public static double LastTwo(Window window, bool isRate)
@@ -44,7 +59,8 @@ internal static class RateFunctions
         var milliseconds = window.Times[^1] - window.Times[^2];
         var (before, last) = (window.Values[^2], window.Values[^1]);
         // After a reset a counter counted from zero.
-        var change = isRate && last < before ? last : last - before;
+        var reset = isRate && (last < before || StartTimes.IsReset(window.StartTimes, window.Times, window.Count - 1));
+        var change = reset ? last : last - before;
         return isRate ? change / (milliseconds / 1000d) : change;
     }
 
@@ -95,7 +111,7 @@ internal static class RateFunctions
         var resets = 0;
         for (var i = 1; i < window.Count; i++)
         {
-            if (window.Values[i] < window.Values[i - 1]) resets++;
+            if (window.Values[i] < window.Values[i - 1] || StartTimes.IsReset(window.StartTimes, window.Times, i)) resets++;
         }
         return resets;
     }

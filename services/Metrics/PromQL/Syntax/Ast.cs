@@ -45,7 +45,55 @@ internal enum AtAnchor
 
 /// <summary>The @ modifier.</summary>
 /// <param name="TimeMs">Milliseconds since 1970, for <see cref="AtAnchor.Time"/>.</param>
-internal sealed record AtModifier(AtAnchor Anchor, long TimeMs);
+internal sealed record AtModifier(AtAnchor Anchor, long TimeMs)
+{
+    /// <summary>The moment in a query, in milliseconds since 1970.</summary>
+    public long TimeIn(StepGrid query) => Anchor switch
+    {
+        AtAnchor.Start => query.StartMs,
+        AtAnchor.End => query.EndMs,
+        _ => TimeMs,
+    };
+}
+
+/// <summary>How a selector deals with the ends of its window.</summary>
+internal enum Boundary
+{
+    /// <summary>Only samples in the window count.</summary>
+    Plain,
+
+    /// <summary>The last sample before the window stands for its start.</summary>
+    Anchored,
+
+    /// <summary>Values at the ends are interpolated between the samples around them.</summary>
+    Smoothed,
+}
+
+/// <summary>What arithmetic in a duration does. The last four take no, or two, durations as functions do.</summary>
+internal enum DurationOperator
+{
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Power,
+    Step,
+    Range,
+    MinOf,
+    MaxOf,
+}
+
+/// <summary>Arithmetic in place of a duration: [5m * 2], offset (step() / 2). Its value is known once the query's range and step are.</summary>
+/// <param name="Left">Null for a sign, step() and range().</param>
+/// <param name="Right">Null for step() and range().</param>
+/// <param name="Wrapped">Written in parentheses.</param>
+internal sealed record DurationExpr(DurationOperator Operator, Expr? Left, Expr? Right, bool Wrapped, PositionRange Position) : Expr(Position)
+{
+    public override ExprType Type => ExprType.Scalar;
+
+    public override int Depth { get; } = Math.Max(Left?.Depth ?? 0, Right?.Depth ?? 0) + 1;
+}
 
 /// <param name="Name">The metric name written before the braces; null where there is none. It is among the matchers too.</param>
 /// <param name="OffsetMs">How far back to look; negative looks ahead.</param>
@@ -53,6 +101,11 @@ internal sealed record VectorSelector(string? Name, IReadOnlyList<LabelMatcher> 
     : Expr(Position)
 {
     public override ExprType Type => ExprType.InstantVector;
+
+    /// <summary>In place of <see cref="OffsetMs"/>.</summary>
+    public DurationExpr? OffsetExpr { get; init; }
+
+    public Boundary Boundary { get; init; }
 }
 
 internal sealed record MatrixSelector(VectorSelector Vector, long RangeMs, PositionRange Position) : Expr(Position)
@@ -60,6 +113,9 @@ internal sealed record MatrixSelector(VectorSelector Vector, long RangeMs, Posit
     public override ExprType Type => ExprType.RangeVector;
 
     public override int Depth => 2;
+
+    /// <summary>In place of <see cref="RangeMs"/>.</summary>
+    public DurationExpr? RangeExpr { get; init; }
 }
 
 /// <param name="StepMs">Resolution; null means the default one.</param>
@@ -68,6 +124,15 @@ internal sealed record SubqueryExpr(Expr Inner, long RangeMs, long? StepMs, long
     public override ExprType Type => ExprType.RangeVector;
 
     public override int Depth { get; } = Inner.Depth + 1;
+
+    /// <summary>In place of <see cref="RangeMs"/>.</summary>
+    public DurationExpr? RangeExpr { get; init; }
+
+    /// <summary>In place of <see cref="StepMs"/>.</summary>
+    public DurationExpr? StepExpr { get; init; }
+
+    /// <summary>In place of <see cref="OffsetMs"/>.</summary>
+    public DurationExpr? OffsetExpr { get; init; }
 }
 
 internal sealed record UnaryExpr(bool Negative, Expr Operand, PositionRange Position) : Expr(Position)
@@ -88,7 +153,16 @@ internal enum MatchCardinality
 /// <summary>How the elements of two vectors find each other.</summary>
 /// <param name="On">Match on <paramref name="Labels"/> alone; otherwise on all labels but those.</param>
 /// <param name="Include">Labels copied from the "one" side.</param>
-internal sealed record VectorMatching(MatchCardinality Cardinality, bool On, IReadOnlyList<string> Labels, IReadOnlyList<string> Include);
+internal sealed record VectorMatching(MatchCardinality Cardinality, bool On, IReadOnlyList<string> Labels, IReadOnlyList<string> Include)
+{
+    /// <summary>What stands for an element that the left side does not have; null where nothing does.</summary>
+    public double? FillLeft { get; init; }
+
+    /// <summary>What stands for an element that the right side does not have; null where nothing does.</summary>
+    public double? FillRight { get; init; }
+
+    public bool Fills => FillLeft is not null || FillRight is not null;
+}
 
 /// <param name="Matching">Null unless both sides are vectors.</param>
 internal sealed record BinaryExpr(BinaryOperator Operator, Expr Left, Expr Right, bool ReturnBool, VectorMatching? Matching, PositionRange Position)
@@ -113,6 +187,9 @@ internal sealed record CallExpr(FunctionSignature Function, IReadOnlyList<Expr> 
     public override ExprType Type => Function.Returns;
 
     public override int Depth { get; } = Arguments.Select(a => a.Depth).DefaultIfEmpty().Max() + 1;
+
+    /// <summary>Of info(): the selector of the series that it takes labels from. Its second argument is no selector to evaluate.</summary>
+    public VectorSelector? InfoSeries { get; } = InfoFunction.SelectorOf(Function, Arguments);
 }
 
 internal sealed record ParenExpr(Expr Inner, PositionRange Position) : Expr(Position)

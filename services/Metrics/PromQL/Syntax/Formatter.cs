@@ -71,19 +71,27 @@ internal static class Formatter
                 break;
             case VectorSelector selector:
                 WriteSelector(b, selector);
-                WriteModifiers(b, selector.At, selector.OffsetMs);
+                WriteAt(b, selector.At);
+                WriteBoundary(b, selector.Boundary);
+                WriteOffset(b, selector.OffsetExpr, selector.OffsetMs);
                 break;
             case MatrixSelector matrix:
                 WriteSelector(b, matrix.Vector);
-                b.Append('[').Append(Durations.Format(matrix.RangeMs)).Append(']');
-                WriteModifiers(b, matrix.Vector.At, matrix.Vector.OffsetMs);
+                b.Append('[').Append(Duration(matrix.RangeExpr, matrix.RangeMs)).Append(']');
+                WriteBoundary(b, matrix.Vector.Boundary);
+                WriteAt(b, matrix.Vector.At);
+                WriteOffset(b, matrix.Vector.OffsetExpr, matrix.Vector.OffsetMs);
                 break;
             case SubqueryExpr subquery:
                 Write(b, subquery.Inner);
-                b.Append('[').Append(Durations.Format(subquery.RangeMs)).Append(':');
-                if (subquery.StepMs is { } step) b.Append(Durations.Format(step));
+                b.Append('[').Append(Duration(subquery.RangeExpr, subquery.RangeMs)).Append(':');
+                if (subquery.StepExpr is not null || subquery.StepMs is not null) b.Append(Duration(subquery.StepExpr, subquery.StepMs ?? 0));
                 b.Append(']');
-                WriteModifiers(b, subquery.At, subquery.OffsetMs);
+                WriteAt(b, subquery.At);
+                WriteOffset(b, subquery.OffsetExpr, subquery.OffsetMs);
+                break;
+            case DurationExpr duration:
+                WriteDuration(b, duration);
                 break;
         }
     }
@@ -105,18 +113,58 @@ internal static class Formatter
         _ => "!~",
     } + GoText.Quote(matcher.Value);
 
-    private static void WriteModifiers(StringBuilder b, AtModifier? at, long offsetMs)
+    private static void WriteDuration(StringBuilder b, DurationExpr duration)
     {
-        if (at is not null)
+        if (duration.Wrapped) b.Append('(');
+        switch (duration.Operator)
         {
-            b.Append(at.Anchor switch
-            {
-                AtAnchor.Start => " @ start()",
-                AtAnchor.End => " @ end()",
-                _ => string.Create(CultureInfo.InvariantCulture, $" @ {(at.TimeMs < 0 ? "-" : "")}{Math.Abs(at.TimeMs / 1000)}.{Math.Abs(at.TimeMs % 1000):000}"),
-            });
+            case DurationOperator.Step or DurationOperator.Range:
+                b.Append(duration.Operator.Symbol()).Append("()");
+                break;
+            case DurationOperator.MinOf or DurationOperator.MaxOf:
+                b.Append(duration.Operator.Symbol()).Append('(');
+                Write(b, duration.Left!);
+                b.Append(", ");
+                Write(b, duration.Right!);
+                b.Append(')');
+                break;
+            default:
+                if (duration.Left is { } left)
+                {
+                    Write(b, left);
+                    b.Append(' ').Append(duration.Operator.Symbol()).Append(' ');
+                }
+                else if (duration.Operator == DurationOperator.Subtract)
+                {
+                    b.Append('-');
+                }
+                Write(b, duration.Right!);
+                break;
         }
-        if (offsetMs != 0) b.Append(" offset ").Append(Durations.Format(offsetMs));
+        if (duration.Wrapped) b.Append(')');
+    }
+
+    private static string Duration(DurationExpr? expr, long milliseconds) => expr is null ? Durations.Format(milliseconds) : Format(expr);
+
+    private static void WriteAt(StringBuilder b, AtModifier? at)
+    {
+        if (at is null) return;
+        b.Append(at.Anchor switch
+        {
+            AtAnchor.Start => " @ start()",
+            AtAnchor.End => " @ end()",
+            _ => string.Create(CultureInfo.InvariantCulture, $" @ {(at.TimeMs < 0 ? "-" : "")}{Math.Abs(at.TimeMs / 1000)}.{Math.Abs(at.TimeMs % 1000):000}"),
+        });
+    }
+
+    private static void WriteBoundary(StringBuilder b, Boundary boundary)
+    {
+        if (boundary != Boundary.Plain) b.Append(boundary == Boundary.Anchored ? " anchored" : " smoothed");
+    }
+
+    private static void WriteOffset(StringBuilder b, DurationExpr? expr, long milliseconds)
+    {
+        if (expr is not null || milliseconds != 0) b.Append(" offset ").Append(Duration(expr, milliseconds));
     }
 
     private static void WriteMatching(StringBuilder b, VectorMatching matching)
@@ -125,6 +173,13 @@ internal static class Formatter
         if (matching.On || matching.Labels.Count > 0 || grouped) WriteLabels(b.Append(matching.On ? " on " : " ignoring "), matching.Labels);
         if (grouped)
             WriteLabels(b.Append(matching.Cardinality == MatchCardinality.ManyToOne ? " group_left " : " group_right "), matching.Include);
+        if (matching.FillLeft is { } both && both == matching.FillRight)
+        {
+            b.Append(" fill (").Append(GoText.FloatG(both)).Append(')');
+            return;
+        }
+        if (matching.FillLeft is { } left) b.Append(" fill_left (").Append(GoText.FloatG(left)).Append(')');
+        if (matching.FillRight is { } right) b.Append(" fill_right (").Append(GoText.FloatG(right)).Append(')');
     }
 
     private static void WriteLabels(StringBuilder b, IReadOnlyList<string> labels) =>

@@ -18,7 +18,7 @@ internal sealed record FunctionSignature(string Name, IReadOnlyList<ExprType> Ar
     {
         foreach (var name in (string[])["abs", "absent", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "deg",
             "exp", "floor", "histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar", "ln", "log10",
-            "log2", "rad", "sgn", "sin", "sinh", "sort", "sort_desc", "sqrt", "tan", "tanh", "timestamp"])
+            "log2", "rad", "sgn", "sin", "sinh", "sort", "sort_desc", "sqrt", "start_timestamp", "tan", "tanh", "timestamp"])
             yield return new(name, [Vector], 0, Vector);
         foreach (var name in (string[])["days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month", "year"])
             yield return new(name, [Vector], 1, Vector);
@@ -36,6 +36,7 @@ internal sealed record FunctionSignature(string Name, IReadOnlyList<ExprType> Ar
         yield return new("histogram_fraction", [Scalar, Scalar, Vector], 0, Vector);
         yield return new("histogram_quantile", [Scalar, Vector], 0, Vector);
         yield return new("histogram_quantiles", [Vector, Text, Scalar, Scalar], 9, Vector);
+        yield return new("info", [Vector, Vector], 1, Vector);
         yield return new("label_join", [Vector, Text, Text, Text], -1, Vector);
         yield return new("label_replace", [Vector, Text, Text, Text, Text], 0, Vector);
         yield return new("predict_linear", [Range, Scalar], 0, Vector);

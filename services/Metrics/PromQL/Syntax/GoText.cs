@@ -25,6 +25,18 @@ internal static class GoText
     /// <summary>fmt's %g (and %v) of a float: like <see cref="Float(double)"/>, but with an exponent below 1e-4 and from 1e6.</summary>
     public static string FloatG(double value) => Float(value, 1e-4, 1e6);
 
+    /// <summary>fmt's %.Ng of a finite float: at most N digits that count, with an exponent below 1e-4 and from 10^N.</summary>
+    public static string FloatG(double value, int digits)
+    {
+        var text = value.ToString($"E{digits - 1}", CultureInfo.InvariantCulture);
+        var at = text.IndexOf('E', StringComparison.Ordinal);
+        var exponent = int.Parse(text.AsSpan(at + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
+        var rounded = double.Parse(text, CultureInfo.InvariantCulture);
+        if (exponent >= -4 && exponent < digits) return Float(rounded);
+        var mantissa = text[..at];
+        return WithExponent(mantissa.Contains('.', StringComparison.Ordinal) ? mantissa.TrimEnd('0').TrimEnd('.') : mantissa, exponent);
+    }
+
     /// <summary>A float as Prometheus' HTTP API writes it: with an exponent below 1e-6 and from 1e21.</summary>
     public static string FloatJson(double value) => Float(value, 1e-6, 1e21);
 

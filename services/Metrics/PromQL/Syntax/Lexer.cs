@@ -22,6 +22,8 @@ internal sealed class Lexer(string input)
         "fill_right", "bool", "start", "end", "step", "range", "max_of", "min_of",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
+    private static readonly FrozenSet<string> DurationWords = new[] { "step", "range", "max_of", "min_of" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
     private const char End = '\0';
 
     private readonly List<Token> tokens = [];
@@ -30,6 +32,7 @@ internal sealed class Lexer(string input)
     private int parens;
     private bool inBraces;
     private bool inBrackets;
+    private bool beforeDuration;
     private bool sawColon;
 
     /// <summary>All tokens, ending with <see cref="TokenKind.EndOfInput"/>. Comments and white space are dropped.</summary>
@@ -52,6 +55,7 @@ internal sealed class Lexer(string input)
         if (AtEnd)
         {
             if (inBraces) throw Error("unexpected end of input inside braces");
+            if (inBrackets && beforeDuration) throw Error("unexpected end of input in duration expression");
             if (parens != 0) throw Error("unclosed left parenthesis");
             if (inBrackets) throw Error("unclosed left bracket");
             Emit(TokenKind.EndOfInput);
@@ -63,8 +67,40 @@ internal sealed class Lexer(string input)
             return true;
         }
         if (inBraces) InsideBraces();
+        else if (inBrackets) InsideBrackets();
         else Statement();
         return true;
+    }
+
+    /// <summary>A duration, or arithmetic with durations. Up to the first number Prometheus' messages are other ones than behind it.</summary>
+    private void InsideBrackets()
+    {
+        var c = input[pos];
+        if (c == ':')
+        {
+            pos++;
+            if (beforeDuration) throw Error("unexpected colon before duration in duration expression");
+            if (sawColon) throw Error("unexpected colon ':'");
+            sawColon = true;
+            Emit(TokenKind.Colon);
+        }
+        else if (IsAlpha(c))
+        {
+            while (IsAlpha(Peek())) pos++;
+            if (!DurationWords.Contains(input[start..pos]))
+                throw Error(beforeDuration ? $"unexpected character in duration expression: '{c}'" : $"unexpected character: '{c}', expected ':'");
+            beforeDuration = false;
+            Emit(TokenKind.Keyword);
+        }
+        else if (beforeDuration && !char.IsAsciiDigit(c) && !"]()+-*/%^,.".Contains(c, StringComparison.Ordinal))
+        {
+            throw Error($"unexpected character in duration expression: {Character()}");
+        }
+        else
+        {
+            if (char.IsAsciiDigit(c) || (c == '.' && char.IsAsciiDigit(Peek(1)))) beforeDuration = false;
+            Statement();
+        }
     }
 
     private void InsideBraces()
@@ -106,7 +142,7 @@ internal sealed class Lexer(string input)
             NumberOrDuration();
             return;
         }
-        if ((IsAlpha(c) || c == ':') && (!inBrackets || c != ':'))
+        if (IsAlpha(c) || c == ':')
         {
             Word();
             return;
@@ -133,11 +169,6 @@ internal sealed class Lexer(string input)
             case '<': EmitOperator(Accept('=') ? BinaryOperator.LessOrEqual : Accept('/') ? BinaryOperator.TrimUpper : BinaryOperator.Less); break;
             case '>': EmitOperator(Accept('=') ? BinaryOperator.GreaterOrEqual : Accept('/') ? BinaryOperator.TrimLower : BinaryOperator.Greater); break;
             case '"' or '\'' or '`': String(c); break;
-            case ':':
-                if (sawColon) throw Error("unexpected colon ':'");
-                sawColon = true;
-                Emit(TokenKind.Colon);
-                break;
             case '(':
                 parens++;
                 Emit(TokenKind.LeftParen);
@@ -152,7 +183,7 @@ internal sealed class Lexer(string input)
                 break;
             case '[':
                 if (inBrackets) throw Error("unexpected left bracket '['");
-                inBrackets = true;
+                inBrackets = beforeDuration = true;
                 sawColon = false;
                 Emit(TokenKind.LeftBracket);
                 break;

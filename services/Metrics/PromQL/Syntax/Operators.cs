@@ -63,9 +63,11 @@ internal static class Operators
 
     public static bool IsSet(this BinaryOperator op) => op is BinaryOperator.And or BinaryOperator.Or or BinaryOperator.Unless;
 
+    /// <summary>Cuts off a part of histograms.</summary>
+    public static bool IsTrim(this BinaryOperator op) => op is BinaryOperator.TrimUpper or BinaryOperator.TrimLower;
+
     /// <summary>True where the result is no longer the metric that went in, so that its name goes.</summary>
-    public static bool ChangesMeaning(this BinaryOperator op) => !op.IsComparison() && !op.IsSet()
-        && op is not (BinaryOperator.TrimUpper or BinaryOperator.TrimLower);
+    public static bool ChangesMeaning(this BinaryOperator op) => !op.IsComparison() && !op.IsSet() && !op.IsTrim();
 
     public static string Symbol(this BinaryOperator op) => op switch
     {
@@ -98,6 +100,32 @@ internal static class Operators
         AggregateOperator.LimitK => "limitk",
         AggregateOperator.LimitRatio => "limit_ratio",
         _ => op.ToString().ToLowerInvariant(),
+    };
+
+    public static string Symbol(this DurationOperator op) => op switch
+    {
+        DurationOperator.Step => "step",
+        DurationOperator.Range => "range",
+        DurationOperator.MinOf => "min_of",
+        DurationOperator.MaxOf => "max_of",
+        DurationOperator.Add => "+",
+        DurationOperator.Subtract => "-",
+        DurationOperator.Multiply => "*",
+        DurationOperator.Divide => "/",
+        DurationOperator.Modulo => "%",
+        _ => "^",
+    };
+
+    /// <summary>The operator between durations that an operator between values is; null where there is none.</summary>
+    public static DurationOperator? ForDurations(this BinaryOperator op) => op switch
+    {
+        BinaryOperator.Add => DurationOperator.Add,
+        BinaryOperator.Subtract => DurationOperator.Subtract,
+        BinaryOperator.Multiply => DurationOperator.Multiply,
+        BinaryOperator.Divide => DurationOperator.Divide,
+        BinaryOperator.Modulo => DurationOperator.Modulo,
+        BinaryOperator.Power => DurationOperator.Power,
+        _ => null,
     };
 
     public static bool TakesParameter(this AggregateOperator op) => op is AggregateOperator.TopK or AggregateOperator.BottomK

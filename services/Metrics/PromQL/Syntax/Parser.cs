@@ -5,8 +5,7 @@ using Vigil.Metrics.Series;
 namespace Vigil.Metrics.PromQL;
 
 /// <summary>
-/// Reads PromQL (Prometheus 3's grammar, without its opt-in extensions: arithmetic in durations, fill(), anchored and smoothed
-/// ranges; these are refused with Prometheus' words). Precedence climbing over the tokens; types are checked on the whole tree.
+/// Reads PromQL: Prometheus 3's grammar with all that it calls experimental. Precedence climbing over the tokens; types are checked on the whole tree.
 /// </summary>
 internal sealed class PromQlParser
 {
@@ -19,6 +18,9 @@ internal sealed class PromQlParser
     private readonly List<Token> tokens;
     private int index;
     private int nesting;
+
+    // What messages on the duration at hand say: where it stands, and what could stand there.
+    private (string Place, string Expected) duration = ("", "");
 
     private PromQlParser(List<Token> tokens) => this.tokens = tokens;
 
@@ -55,7 +57,7 @@ internal sealed class PromQlParser
         selector = null;
         if (!TryParse(text, out var expr, out error)) return false;
         selector = expr as VectorSelector;
-        if (selector is { OffsetMs: 0, At: null }) return true;
+        if (selector is { OffsetMs: 0, OffsetExpr: null, At: null, Boundary: Boundary.Plain }) return true;
         selector = null;
         error = ParseError.At(text, new(0, text.Length), "a series selector is expected");
         return false;
@@ -83,7 +85,7 @@ internal sealed class PromQlParser
             // Power alone binds to the right.
             var right = Binary(op == BinaryOperator.Power ? precedence : precedence + 1);
             // Between scalars nothing is matched; labels to match on are left for the type check to refuse.
-            var unmatched = matching.Labels.Count == 0 && (left.Type != ExprType.InstantVector || right.Type != ExprType.InstantVector);
+            var unmatched = matching is { Labels.Count: 0, Fills: false } && (left.Type != ExprType.InstantVector || right.Type != ExprType.InstantVector);
             left = Limited(new BinaryExpr(op, left, right, returnBool, unmatched ? null : matching, new(left.Position.Start, right.Position.End)));
         }
         nesting--;
@@ -147,70 +149,172 @@ internal sealed class PromQlParser
             if (token.Kind == TokenKind.LeftBracket) expr = RangeOrSubquery(expr);
             else if (token.Kind == TokenKind.At) expr = At(expr);
             else if (token.Is("offset")) expr = Offset(expr);
-            else if (token.Is("anchored") || token.Is("smoothed"))
-                throw new ParseException(expr.Position, $"{token.Text.ToLowerInvariant()} modifier is experimental and not enabled");
+            else if (token.Is("anchored") || token.Is("smoothed")) expr = Bounded(expr);
             else return expr;
         }
+    }
+
+    private Expr Bounded(Expr expr)
+    {
+        var word = tokens[index++].Text.ToLowerInvariant();
+        var boundary = word == "anchored" ? Boundary.Anchored : Boundary.Smoothed;
+        var before = expr switch
+        {
+            VectorSelector v => v.Boundary,
+            MatrixSelector m => m.Vector.Boundary,
+            SubqueryExpr => throw new ParseException(expr.Position, $"{word} modifier is not supported for subqueries"),
+            _ => throw new ParseException(expr.Position, $"{word} modifier not implemented"),
+        };
+        if (before != Boundary.Plain && before != boundary)
+            throw new ParseException(expr.Position, "anchored and smoothed modifiers cannot be used together");
+        return expr is MatrixSelector matrix
+            ? matrix with { Vector = matrix.Vector with { Boundary = boundary } }
+            : (VectorSelector)expr with { Boundary = boundary };
     }
 
     private Expr RangeOrSubquery(Expr expr)
     {
         var open = tokens[index++];
-        if (Current.Kind is not (TokenKind.Number or TokenKind.Duration))
-            throw Unexpected("subquery or range selector", "number, duration, step(), or range()");
-        var range = PositiveDuration();
+        duration = ("subquery or range selector", "number, duration, step(), or range()");
+        var (range, rangeExpr) = PositiveDuration();
         if (Current.Kind == TokenKind.RightBracket)
         {
             var close = tokens[index++];
             var wrong = expr switch
             {
-                VectorSelector { OffsetMs: not 0 } => "no offset modifiers allowed before range",
+                VectorSelector v when v.OffsetMs != 0 || v.OffsetExpr is not null => "no offset modifiers allowed before range",
                 VectorSelector { At: not null } => "no @ modifiers allowed before range",
                 VectorSelector => null,
                 _ => "ranges only allowed for vector selectors",
             };
             if (wrong is not null) throw new ParseException(new(open.Start, close.End), wrong);
-            return new MatrixSelector((VectorSelector)expr, range, new(expr.Position.Start, close.End));
+            return new MatrixSelector((VectorSelector)expr, range, new(expr.Position.Start, close.End)) { RangeExpr = rangeExpr };
         }
         if (Current.Kind != TokenKind.Colon) throw Unexpected("subquery or range", "\":\" or \"]\"");
         index++;
         long? step = null;
-        if (Current.Kind is TokenKind.Number or TokenKind.Duration)
+        DurationExpr? stepExpr = null;
+        duration = ("subquery selector", "number, duration, step(), range(), or \"]\"");
+        if (Current.Kind != TokenKind.RightBracket)
         {
-            step = PositiveDuration();
+            (step, stepExpr) = PositiveDuration();
             if (Current.Kind != TokenKind.RightBracket) throw Unexpected("subquery selector", "\"]\"");
         }
-        if (Current.Kind != TokenKind.RightBracket)
-            throw Unexpected("subquery selector", "number, duration, step(), range(), or \"]\"");
-        return Limited(new SubqueryExpr(expr, range, step, 0, null, new(expr.Position.Start, tokens[index++].End)));
+        var position = new PositionRange(expr.Position.Start, tokens[index++].End);
+        return Limited(new SubqueryExpr(expr, range, stepExpr is null ? step : null, 0, null, position) { RangeExpr = rangeExpr, StepExpr = stepExpr });
     }
 
     private Expr Offset(Expr expr)
     {
         index++;
-        var negative = false;
-        while (Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract)
-            negative ^= tokens[index++].Operator == BinaryOperator.Subtract;
-        if (Current.Kind is not (TokenKind.Number or TokenKind.Duration)) throw Unexpected("offset", "number, duration, step(), or range()");
-        var offset = DurationMs(Number(tokens[index++]));
-        if (negative) offset = -offset;
+        duration = ("offset", "number, duration, step(), or range()");
+        var value = OffsetDuration();
         var end = tokens[index - 1].End;
         PositionRange To(Expr e) => new(e.Position.Start, end);
         var set = expr switch
         {
-            VectorSelector v => v.OffsetMs != 0,
-            MatrixSelector m => m.Vector.OffsetMs != 0,
-            SubqueryExpr s => s.OffsetMs != 0,
+            VectorSelector v => v.OffsetMs != 0 || v.OffsetExpr is not null,
+            MatrixSelector m => m.Vector.OffsetMs != 0 || m.Vector.OffsetExpr is not null,
+            SubqueryExpr s => s.OffsetMs != 0 || s.OffsetExpr is not null,
             _ => throw new ParseException(expr.Position,
                 "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery"),
         };
         if (set) throw new ParseException(expr.Position, "offset may not be set multiple times");
+        var (offset, offsetExpr) = (value is NumberLiteral literal ? DurationMs(literal) : 0, value as DurationExpr);
         return expr switch
         {
-            VectorSelector v => v with { OffsetMs = offset, Position = To(v) },
-            MatrixSelector m => m with { Vector = m.Vector with { OffsetMs = offset }, Position = To(m) },
-            _ => (SubqueryExpr)expr with { OffsetMs = offset, Position = To(expr) },
+            VectorSelector v => v with { OffsetMs = offset, OffsetExpr = offsetExpr, Position = To(v) },
+            MatrixSelector m => m with { Vector = m.Vector with { OffsetMs = offset, OffsetExpr = offsetExpr }, Position = To(m) },
+            _ => (SubqueryExpr)expr with { OffsetMs = offset, OffsetExpr = offsetExpr, Position = To(expr) },
         };
+    }
+
+    private bool StartsDuration(int at) => tokens[at].Kind is TokenKind.Number or TokenKind.Duration or TokenKind.LeftParen
+        || tokens[at].Operator is BinaryOperator.Add or BinaryOperator.Subtract || IsDurationFunction(tokens[at]);
+
+    private static bool IsDurationFunction(Token token) => token.Is("step") || token.Is("range") || token.Is("min_of") || token.Is("max_of");
+
+    /// <summary>
+    /// Without parentheses an offset ends after a number or a function, so that "foo offset 5m + bar" is a sum. After closing parentheses an
+    /// operator belongs to the offset, if a duration follows it.
+    /// </summary>
+    private Expr OffsetDuration() => Current.Kind == TokenKind.LeftParen ? MoreOfDuration(DurationTerm(), 0, onlyDurations: true)
+        : Current.Operator == BinaryOperator.None ? DurationTerm()
+        : Signed(tokens[index++], OffsetDuration);
+
+    private Expr Duration(int minPrecedence)
+    {
+        if (++nesting > MaxDepth) throw TooDeep();
+        var left = Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract
+            // Like a unary sign of values, which binds like multiplication: -2 ^ 2 is -(2 ^ 2).
+            ? Signed(tokens[index++], () => Duration(Operators.PowerPrecedence))
+            : DurationTerm();
+        left = MoreOfDuration(left, minPrecedence, onlyDurations: false);
+        nesting--;
+        return left;
+    }
+
+    private Expr MoreOfDuration(Expr left, int minPrecedence, bool onlyDurations)
+    {
+        while (Current.Operator.ForDurations() is { } op && Current.Operator.Precedence() is var precedence && precedence >= minPrecedence
+            && (!onlyDurations || StartsDuration(index + 1)))
+        {
+            var sign = tokens[index++];
+            var right = Duration(op == DurationOperator.Power ? precedence : precedence + 1);
+            if (right is NumberLiteral { Value: 0 } && op is DurationOperator.Divide or DurationOperator.Modulo)
+                throw new ParseException(sign.Position, op == DurationOperator.Divide ? "division by zero" : "modulo by zero");
+            left = Limited(new DurationExpr(op, left, right, false, new(left.Position.Start, right.Position.End)));
+        }
+        return left;
+    }
+
+    private Expr Signed(Token sign, Func<Expr> operand)
+    {
+        if (++nesting > MaxDepth) throw TooDeep();
+        var value = operand();
+        nesting--;
+        var negative = sign.Operator == BinaryOperator.Subtract;
+        if (value is NumberLiteral number)
+            return number with { Value = negative ? -number.Value : number.Value, Position = new(sign.Start, number.Position.End) };
+        return negative ? Limited(new DurationExpr(DurationOperator.Subtract, null, value, false, new(sign.Start, value.Position.End))) : value;
+    }
+
+    private Expr DurationTerm()
+    {
+        var token = Current;
+        if (token.Kind is TokenKind.Number or TokenKind.Duration)
+        {
+            index++;
+            var literal = Number(token);
+            DurationMs(literal);
+            return literal;
+        }
+        if (token.Kind == TokenKind.LeftParen)
+        {
+            index++;
+            var inner = Duration(0);
+            Expect(TokenKind.RightParen, duration.Place, duration.Expected);
+            // A number has no place for the parentheses: an idle sign keeps them.
+            return inner is DurationExpr expr
+                ? expr with { Wrapped = true }
+                : new DurationExpr(DurationOperator.Add, null, inner, true, new(token.Start, tokens[index - 1].End));
+        }
+        if (!IsDurationFunction(token)) throw Unexpected(duration.Place, duration.Expected);
+        index++;
+        Expect(TokenKind.LeftParen, duration.Place, duration.Expected);
+        Expr? left = null, right = null;
+        if (token.Is("min_of") || token.Is("max_of"))
+        {
+            left = Duration(0);
+            Expect(TokenKind.Comma, duration.Place, duration.Expected);
+            right = Duration(0);
+        }
+        Expect(TokenKind.RightParen, duration.Place, duration.Expected);
+        var function = token.Is("step") ? DurationOperator.Step
+            : token.Is("range") ? DurationOperator.Range
+            : token.Is("min_of") ? DurationOperator.MinOf
+            : DurationOperator.MaxOf;
+        return Limited(new DurationExpr(function, left, right, false, new(token.Start, tokens[index - 1].End)));
     }
 
     private Expr At(Expr expr)
@@ -375,9 +479,31 @@ internal sealed class PromQlParser
                 if (Current.Kind == TokenKind.LeftParen) include = LabelList();
             }
         }
-        if ((Current.Is("fill") || Current.Is("fill_left") || Current.Is("fill_right")) && tokens[index + 1].Kind == TokenKind.LeftParen)
-            throw new ParseException(Current.Position, "binop fill modifiers are experimental and not enabled");
-        return (returnBool, new(cardinality, on, labels, include));
+        double? fillLeft = null, fillRight = null;
+        if (Current.Is("fill"))
+        {
+            fillLeft = fillRight = FillValue();
+        }
+        else
+        {
+            while ((Current.Is("fill_left") && fillLeft is null) || (Current.Is("fill_right") && fillRight is null))
+            {
+                if (Current.Is("fill_left")) fillLeft = FillValue();
+                else fillRight = FillValue();
+            }
+        }
+        return (returnBool, new(cardinality, on, labels, include) { FillLeft = fillLeft, FillRight = fillRight });
+    }
+
+    private double FillValue()
+    {
+        index++;
+        Expect(TokenKind.LeftParen, "", "");
+        var sign = Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract ? tokens[index++].Operator : BinaryOperator.Add;
+        if (Current.Kind is not (TokenKind.Number or TokenKind.Duration)) throw Unexpected("", "");
+        var value = Number(tokens[index++]).Value;
+        Expect(TokenKind.RightParen, "", "");
+        return sign == BinaryOperator.Subtract ? -value : value;
     }
 
     private List<string> LabelList()
@@ -402,13 +528,11 @@ internal sealed class PromQlParser
         return labels;
     }
 
-    private long PositiveDuration()
+    private (long Milliseconds, DurationExpr? Expr) PositiveDuration()
     {
-        var literal = Number(tokens[index++]);
-        if (Current.Operator is not BinaryOperator.None)
-            throw new ParseException(literal.Position, "experimental duration expression is not enabled");
-        var duration = DurationMs(literal);
-        return duration > 0 ? duration : throw new ParseException(literal.Position, "duration must be greater than 0");
+        var value = Duration(0);
+        if (value is not NumberLiteral literal) return (0, (DurationExpr)value);
+        return literal.Value > 0 ? (DurationMs(literal), null) : throw new ParseException(literal.Position, "duration must be greater than 0");
     }
 
     private static long DurationMs(NumberLiteral literal)

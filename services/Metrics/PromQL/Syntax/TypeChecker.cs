@@ -66,11 +66,14 @@ internal static class TypeChecker
             throw new ParseException(binary.Right.Position, "binary expression must contain only scalar and instant vector types");
         if (left == ExprType.InstantVector && right == ExprType.InstantVector)
         {
-            if (binary.Operator.IsSet() && matching!.Cardinality != MatchCardinality.ManyToMany)
+            if (!binary.Operator.IsSet()) return;
+            if (matching!.Cardinality != MatchCardinality.ManyToMany)
                 throw new ParseException(binary.Position, $"no grouping allowed for \"{binary.Operator.Symbol()}\" operation");
+            if (matching.Fills) throw new ParseException(binary.Position, "filling in missing series not allowed for set operators");
             return;
         }
         if (matching is { Labels.Count: > 0 }) throw new ParseException(binary.Position, "vector matching only allowed between instant vectors");
+        if (matching is { Fills: true }) throw new ParseException(binary.Position, "filling in missing series only allowed between instant vectors");
         if (binary.Operator.IsSet())
             throw new ParseException(binary.Position, $"set operator \"{binary.Operator.Symbol()}\" not allowed in binary scalar expression");
     }
@@ -93,10 +96,23 @@ internal static class TypeChecker
             throw new ParseException(call.Position,
                 $"expected at most {declared - 1 + function.Variadic} argument(s) in call to \"{function.Name}\", got {given}");
         }
+        var context = $"call to function \"{function.Name}\"";
+        if (call.InfoSeries is not null && given > 1) CheckInfoLabels(call, context);
         for (var i = 0; i < given; i++)
         {
-            Expect(call.Arguments[i], function.Arguments[Math.Min(i, declared - 1)], $"call to function \"{function.Name}\"");
+            // What info() is told the labels by need not choose any series.
+            if (call.InfoSeries is null || i == 0) Expect(call.Arguments[i], function.Arguments[Math.Min(i, declared - 1)], context);
         }
+    }
+
+    private static void CheckInfoLabels(CallExpr call, string context)
+    {
+        var labels = call.Arguments[1];
+        if (labels.Type != ExprType.InstantVector)
+            throw new ParseException(call.Position, $"expected type {ExprType.InstantVector.Documented()} in {context}, got {labels.Type.Documented()}");
+        if (labels is VectorSelector { Name: not null })
+            throw new ParseException(labels.Position, "expected label selectors only, got vector selector instead");
+        if (labels is not VectorSelector) throw new ParseException(labels.Position, "expected label selectors only");
     }
 
     private static void Check(VectorSelector selector)

@@ -5,6 +5,7 @@ namespace Vigil.Metrics.Series;
 /// <summary>The buckets of one side of a histogram while they are being summed up, by rising index.</summary>
 internal sealed class BucketSums
 {
+    // Replaced, never written to: histograms share it.
     private int[] indexes;
     private KahanSum[] values;
 
@@ -21,7 +22,7 @@ internal sealed class BucketSums
     {
         var values = new KahanSum[buckets.Length];
         for (var i = 0; i < values.Length; i++) values[i] = new(buckets.Counts[i]);
-        return new(buckets.Indexes.ToArray(), values);
+        return new(buckets.SharedIndexes, values);
     }
 
     /// <summary>Empty buckets with the indexes 0 to <paramref name="count"/> - 1.</summary>
@@ -33,31 +34,24 @@ internal sealed class BucketSums
     /// <summary>The sum in a bucket.</summary>
     public ref KahanSum this[int position] => ref values[position];
 
-    /// <summary>Adds other buckets, times a sign, but for the first few.</summary>
-    public void Add(BucketSums other, int skip, double sign)
+    /// <summary>Adds other buckets of the same schema, times a sign, but for the first few.</summary>
+    public void Add(HistogramBuckets other, int skip, double sign)
     {
         if (other.Length == skip) return;
-        if (Includes(other, skip))
+        if (!Includes(other.Indexes[skip..])) MakeRoom(other.Indexes[skip..]);
+        for (int i = skip, at = 0; i < other.Length; i++)
         {
-            for (int i = skip, at = 0; i < other.Length; i++)
-            {
-                while (indexes[at] != other.indexes[i]) at++;
-                AddTo(ref values[at], other.values[i], sign);
-            }
-            return;
+            while (indexes[at] != other.Indexes[i]) at++;
+            values[at].Add(sign * other.Counts[i]);
         }
-        var (merged, sums) = (new List<int>(Length + other.Length), new List<KahanSum>(Length + other.Length));
-        var (a, b) = (0, skip);
-        while (a < Length || b < other.Length)
-        {
-            var takeOwn = b >= other.Length || (a < Length && indexes[a] <= other.indexes[b]);
-            var index = takeOwn ? indexes[a] : other.indexes[b];
-            var value = takeOwn ? values[a++] : default;
-            if (b < other.Length && other.indexes[b] == index) AddTo(ref value, other.values[b++], sign);
-            merged.Add(index);
-            sums.Add(value);
-        }
-        (indexes, values) = ([.. merged], [.. sums]);
+    }
+
+    /// <summary>The largest magnitude of any sum.</summary>
+    public double Largest()
+    {
+        double largest = 0;
+        foreach (var value in values) largest = Math.Max(largest, Math.Abs(value.Sum));
+        return largest;
     }
 
     /// <summary>Merges the buckets into those of a coarser schema.</summary>
@@ -113,15 +107,31 @@ internal sealed class BucketSums
     /// <summary>The sums as buckets.</summary>
     public HistogramBuckets Total() => HistogramBuckets.From(indexes, Array.ConvertAll(values, static v => v.Total));
 
-    private bool Includes(BucketSums other, int skip)
+    private bool Includes(ReadOnlySpan<int> others)
     {
         var at = 0;
-        for (var i = skip; i < other.Length; i++)
+        foreach (var index in others)
         {
-            while (at < Length && indexes[at] < other.indexes[i]) at++;
-            if (at == Length || indexes[at] != other.indexes[i]) return false;
+            while (at < Length && indexes[at] < index) at++;
+            if (at == Length || indexes[at] != index) return false;
         }
         return true;
+    }
+
+    /// <summary>Lists further buckets, still empty.</summary>
+    private void MakeRoom(ReadOnlySpan<int> others)
+    {
+        var (merged, sums) = (new List<int>(Length + others.Length), new List<KahanSum>(Length + others.Length));
+        var (a, b) = (0, 0);
+        while (a < Length || b < others.Length)
+        {
+            var takeOwn = b >= others.Length || (a < Length && indexes[a] <= others[b]);
+            var index = takeOwn ? indexes[a] : others[b];
+            if (b < others.Length && others[b] == index) b++;
+            merged.Add(index);
+            sums.Add(takeOwn ? values[a++] : default);
+        }
+        (indexes, values) = ([.. merged], [.. sums]);
     }
 
     private static void AddTo(ref KahanSum target, KahanSum added, double sign)

@@ -130,6 +130,16 @@ internal sealed record FloatHistogram
     /// <summary>The difference of two, by the rules of <see cref="Add"/>. The hint is that of a sum: only the caller knows whether a gauge came of it.</summary>
     public FloatHistogram? Subtract(FloatHistogram other, out HistogramRemarks remarks) => Combine(other, subtract: true, out remarks);
 
+    /// <summary>With the buckets of an exponential schema merged into those of a coarser one. The same one where there is nothing to merge.</summary>
+    public FloatHistogram Reduce(int schema)
+    {
+        if (schema == Schema) return this;
+        var (positive, negative) = (BucketSums.Of(Positive), BucketSums.Of(Negative));
+        positive.Reduce(Schema, schema);
+        negative.Reduce(Schema, schema);
+        return this with { Schema = schema, Positive = positive.Total(), Negative = negative.Total() };
+    }
+
     /// <summary>Without the empty buckets.</summary>
     public FloatHistogram Compact()
     {

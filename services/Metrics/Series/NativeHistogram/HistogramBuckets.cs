@@ -27,6 +27,9 @@ internal sealed class HistogramBuckets
     /// <summary>The buckets' indexes in their schema, rising.</summary>
     public ReadOnlySpan<int> Indexes => indexes;
 
+    /// <summary>The same, to be shared with sums over these buckets: never written to.</summary>
+    public int[] SharedIndexes => indexes;
+
     /// <summary>The buckets' counts, in the order of <see cref="Indexes"/>.</summary>
     public ReadOnlySpan<double> Counts => counts;
 

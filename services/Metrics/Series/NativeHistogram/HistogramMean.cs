@@ -11,6 +11,7 @@ internal sealed class HistogramMean(FloatHistogram first)
     public HistogramRemarks Add(FloatHistogram other)
     {
         count++;
+        if (!incremental && !sum.MayOverflow(other)) return sum.Add(other);
         if (!incremental)
         {
             var next = sum.Clone();

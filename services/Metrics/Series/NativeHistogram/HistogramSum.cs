@@ -54,7 +54,7 @@ internal sealed class HistogramSum
         }
         if (customBounds.AsSpan().SequenceEqual(other.CustomBounds))
         {
-            positive.Add(BucketSums.Of(other.Positive), 0, sign);
+            positive.Add(other.Positive, 0, sign);
             return remarks;
         }
         ReconcileBounds(other, sign);
@@ -95,26 +95,41 @@ internal sealed class HistogramSum
         CustomBounds = customBounds,
     };
 
+    /// <summary>Adding a histogram may make some number infinite; it does not, where this is false.</summary>
+    public bool MayOverflow(FloatHistogram other)
+    {
+        const double Safe = double.MaxValue / 4;
+        var largest = Math.Max(Math.Max(Math.Abs(zeroCount.Sum), Math.Abs(count.Sum)), Math.Max(Math.Abs(sum.Sum), Math.Max(positive.Largest(), negative.Largest())));
+        // A bucket may take in several when schemas or zero buckets differ: what all of them hold is the count.
+        return !(largest < Safe && Math.Abs(other.Count) < Safe && Math.Abs(other.Sum) < Safe && Math.Abs(other.ZeroCount) < Safe
+            && Bounded(other.Positive) && Bounded(other.Negative));
+
+        static bool Bounded(HistogramBuckets buckets)
+        {
+            foreach (var bucket in buckets.Counts)
+            {
+                // Times the most buckets that there may be.
+                if (!(Math.Abs(bucket) < Safe / HistogramRules.MaxBuckets)) return false;
+            }
+            return true;
+        }
+    }
+
     /// <summary>Some number is infinite.</summary>
     public bool HasOverflow() => double.IsInfinity(zeroCount.Sum) || double.IsInfinity(count.Sum) || double.IsInfinity(sum.Sum)
         || positive.HasOverflow() || negative.HasOverflow();
 
     private void AddExponential(FloatHistogram other, double sign)
     {
-        var (added, addedNegative) = (BucketSums.Of(other.Positive), BucketSums.Of(other.Negative));
         if (other.Schema < schema)
         {
             positive.Reduce(schema, other.Schema);
             negative.Reduce(schema, other.Schema);
             schema = other.Schema;
         }
-        else if (other.Schema > schema)
-        {
-            added.Reduce(other.Schema, schema);
-            addedNegative.Reduce(other.Schema, schema);
-        }
-        positive.Add(added, Inside(added), sign);
-        negative.Add(addedNegative, Inside(addedNegative), sign);
+        var added = other.Reduce(schema);
+        positive.Add(added.Positive, Inside(added.Positive), sign);
+        negative.Add(added.Negative, Inside(added.Negative), sign);
     }
 
     private HistogramRemarks AdjustHint(CounterResetHint other)
@@ -157,7 +172,7 @@ internal sealed class HistogramSum
     }
 
     /// <summary>How many of the first buckets lie wholly within the zero bucket.</summary>
-    private int Inside(BucketSums side)
+    private int Inside(HistogramBuckets side)
     {
         var inside = 0;
         while (inside < side.Length && BucketBounds.Exponential(side.Indexes[inside], schema) <= zeroThreshold) inside++;
