@@ -19,19 +19,25 @@ internal sealed class BlockBuilder(int steps)
     }
 
     /// <exception cref="EvaluationException">The series has a sample at this step already.</exception>
-    public void Set(int place, int step, Sample sample)
+    public void Set(int place, int step, double value)
     {
         var one = series[place];
         if (one.Has(step)) throw SameLabels();
-        if (sample.Histogram is { } histogram)
+        one.Values[step] = value;
+    }
+
+    /// <exception cref="EvaluationException">The series has a sample at this step already.</exception>
+    public void Set(int place, int step, Sample sample)
+    {
+        if (sample.Histogram is not { } histogram)
         {
-            if (one.Histograms is null) series[place] = one = one with { Histograms = new FloatHistogram?[steps] };
-            one.Histograms![step] = histogram;
+            Set(place, step, sample.Number);
+            return;
         }
-        else
-        {
-            one.Values[step] = sample.Number;
-        }
+        var one = series[place];
+        if (one.Has(step)) throw SameLabels();
+        if (one.Histograms is null) series[place] = one = one with { Histograms = new FloatHistogram?[steps] };
+        one.Histograms![step] = histogram;
     }
 
     /// <summary>Adds all samples of a series, under its labels.</summary>

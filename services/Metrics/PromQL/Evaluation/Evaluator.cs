@@ -195,17 +195,19 @@ internal sealed class Evaluator
 
     private static SeriesSamples ToSamples(BlockSeries series, StepGrid grid)
     {
-        var (times, values) = (new List<long>(grid.Steps), new List<double>(grid.Steps));
-        var histograms = series.Histograms is null ? null : new List<FloatHistogram?>(grid.Steps);
-        for (var step = 0; step < grid.Steps; step++)
+        var count = 0;
+        for (var step = 0; step < grid.Steps; step++) count += series.Has(step) ? 1 : 0;
+        var (times, values) = (new long[count], new double[count]);
+        var histograms = series.Histograms is null ? null : new FloatHistogram?[count];
+        for (int step = 0, at = 0; at < count; step++)
         {
             if (!series.Has(step)) continue;
-            var (number, histogram) = series.At(step);
-            times.Add(grid.TimeOf(step));
-            values.Add(histogram is null ? number : double.NaN);
-            histograms?.Add(histogram);
+            times[at] = grid.TimeOf(step);
+            values[at] = series.Values[step];
+            if (histograms is not null && (histograms[at] = series.Histograms![step]) is not null) values[at] = double.NaN;
+            at++;
         }
-        return new(series.Labels, times.ToArray(), values.ToArray()) { Histograms = histograms?.ToArray() };
+        return new(series.Labels, times, values) { Histograms = histograms };
     }
 
     private QueryValue InstantValue(Expr expr, long timeMs)

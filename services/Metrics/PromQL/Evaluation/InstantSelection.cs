@@ -26,6 +26,14 @@ internal static class InstantSelection
                 var time = (pinned ?? grid.TimeOf(step)) - offset;
                 next = next < 0 ? Evaluator.UpperBound(times, time) : Evaluator.Advance(times, next, time);
                 if (next == 0 || times[next - 1] <= time - lookback) continue;
+                if (histograms.IsEmpty && of is null)
+                {
+                    var value = values[next - 1];
+                    if (Samples.IsStale(value)) continue;
+                    column[step] = value;
+                    size++;
+                    continue;
+                }
                 var histogram = histograms.IsEmpty ? null : histograms[next - 1];
                 if (histogram?.IsStale ?? Samples.IsStale(values[next - 1])) continue;
                 size += histogram is null || of is not null ? 1 : histogram.SampleSize;

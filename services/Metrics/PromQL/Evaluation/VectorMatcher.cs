@@ -59,6 +59,7 @@ internal static class VectorMatcher
         private readonly MatchGroups groups;
         private readonly BlockBuilder builder;
         private readonly HistogramPairs pairs;
+        private readonly bool onlyFloats;
         private readonly Dictionary<(int Many, int One), int> results = [];
         private readonly HashSet<(int Group, int Result)> used = [];
 
@@ -76,6 +77,7 @@ internal static class VectorMatcher
             (oneOf, matched) = (new int[groups.Count], new bool[groups.Count]);
             builder = new BlockBuilder(grid.Steps);
             pairs = new HistogramPairs(expr, evaluator.Annotations);
+            onlyFloats = !expr.Operator.IsTrim() && many.Series.All(s => s.Histograms is null) && one.Series.All(s => s.Histograms is null);
         }
 
         public VectorBlock Run()
@@ -123,8 +125,8 @@ internal static class VectorMatcher
         private void Combine(int manyAt, int oneAt, int step, Sample manyValue, Sample oneValue)
         {
             var (l, r) = swapped ? (oneValue, manyValue) : (manyValue, oneValue);
-            var (result, holds) = pairs.Apply(l, r);
-            if (result.IsAbsent) return;
+            var (result, holds) = onlyFloats ? default : pairs.Apply(l, r);
+            if (!onlyFloats && result.IsAbsent) return;
             var place = Place(manyAt, oneAt);
             var group = manyAt >= 0 ? groups.Left[manyAt] : groups.Right[oneAt];
             if (matching.Cardinality == MatchCardinality.OneToOne)
@@ -137,8 +139,15 @@ internal static class VectorMatcher
                 throw new EvaluationException("multiple matches for labels: grouping labels must ensure unique matches");
             }
             matched[group] = true;
-            if (expr.ReturnBool) builder.Set(place, step, holds ? 1 : 0);
+            if (onlyFloats) SetFloat(place, step, l.Number, r.Number);
+            else if (expr.ReturnBool) builder.Set(place, step, holds ? 1 : 0);
             else if (holds) builder.Set(place, step, result);
+        }
+
+        private void SetFloat(int place, int step, double left, double right)
+        {
+            if (!expr.Operator.IsComparison() || expr.ReturnBool) builder.Set(place, step, BinaryOperations.Apply(expr.Operator, left, right));
+            else if (BinaryOperations.Holds(expr.Operator, left, right)) builder.Set(place, step, left);
         }
 
         private int Place(int manyAt, int oneAt)
