@@ -15,16 +15,11 @@ internal sealed class PromQlParser
     /// <summary>The deepest tree taken; see <see cref="Expr.Depth"/>.</summary>
     public const int MaxDepth = 250;
 
-    private readonly List<Token> tokens;
-    private int index;
-    private int nesting;
+    private readonly TokenCursor cursor;
 
-    // What messages on the duration at hand say: where it stands, and what could stand there.
-    private (string Place, string Expected) duration = ("", "");
+    private PromQlParser(TokenCursor cursor) => this.cursor = cursor;
 
-    private PromQlParser(List<Token> tokens) => this.tokens = tokens;
-
-    private Token Current => tokens[index];
+    private Token Current => cursor.Current;
 
     /// <summary>Reads and type-checks an expression; never throws.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out Expr? expr, [NotNullWhen(false)] out ParseError? error)
@@ -38,7 +33,7 @@ internal sealed class PromQlParser
         }
         try
         {
-            var parser = new PromQlParser(Lexer.Tokenize(text));
+            var parser = new PromQlParser(new TokenCursor(Lexer.Tokenize(text)));
             var parsed = parser.Whole();
             TypeChecker.Check(parsed);
             expr = parsed;
@@ -67,41 +62,41 @@ internal sealed class PromQlParser
     {
         if (Current.Kind == TokenKind.EndOfInput) throw new ParseException(default, "no expression found in input");
         var expr = Binary(0);
-        if (Current.Kind != TokenKind.EndOfInput) throw Unexpected("", "");
+        if (Current.Kind != TokenKind.EndOfInput) throw cursor.Unexpected();
         return expr;
     }
 
-    private Expr Binary(int minPrecedence)
+    private Expr Binary(int minPrecedence) => cursor.Nested(() => Operations(minPrecedence));
+
+    private Expr Operations(int minPrecedence)
     {
-        if (++nesting > MaxDepth) throw TooDeep();
         var left = Unary();
         while (Current.Kind == TokenKind.Operator)
         {
             var op = Current.Operator;
             var precedence = op.Precedence();
             if (precedence < minPrecedence) break;
-            index++;
+            cursor.Take();
             var (returnBool, matching) = Modifiers(op);
             // Power alone binds to the right.
             var right = Binary(op == BinaryOperator.Power ? precedence : precedence + 1);
             // Between scalars nothing is matched; labels to match on are left for the type check to refuse.
             var unmatched = matching is { Labels.Count: 0, Fills: false } && (left.Type != ExprType.InstantVector || right.Type != ExprType.InstantVector);
-            left = Limited(new BinaryExpr(op, left, right, returnBool, unmatched ? null : matching, new(left.Position.Start, right.Position.End)));
+            left = TokenCursor.Limited(new BinaryExpr(op, left, right, returnBool, unmatched ? null : matching, new(left.Position.Start, right.Position.End)));
         }
-        nesting--;
         return left;
     }
 
     private Expr Unary()
     {
         if (Current.Operator is not (BinaryOperator.Add or BinaryOperator.Subtract)) return Postfix(Primary());
-        var sign = tokens[index++];
+        var sign = cursor.Take();
         var operand = Binary(Operators.PowerPrecedence);
         var position = new PositionRange(sign.Start, operand.Position.End);
         var negative = sign.Operator == BinaryOperator.Subtract;
         return operand is NumberLiteral number
             ? number with { Value = negative ? -number.Value : number.Value, Position = position }
-            : Limited(new UnaryExpr(negative, operand, position));
+            : TokenCursor.Limited(new UnaryExpr(negative, operand, position));
     }
 
     private Expr Primary()
@@ -110,21 +105,20 @@ internal sealed class PromQlParser
         switch (token.Kind)
         {
             case TokenKind.Number or TokenKind.Duration:
-                index++;
-                return Number(token);
+                return cursor.TakeNumber();
             case TokenKind.String:
-                index++;
+                cursor.Take();
                 return new StringLiteral(Unquote(token), token.Position);
             case TokenKind.LeftParen:
-                index++;
+                cursor.Take();
                 var inner = Binary(0);
-                if (Current.Kind != TokenKind.RightParen) throw Unexpected("", "");
-                return Limited(new ParenExpr(inner, new(token.Start, tokens[index++].End)));
+                if (Current.Kind != TokenKind.RightParen) throw cursor.Unexpected();
+                return TokenCursor.Limited(new ParenExpr(inner, new(token.Start, cursor.Take().End)));
             case TokenKind.LeftBrace:
                 return Selector(null, token.Start);
             case TokenKind.Aggregator when StartsAggregation():
                 return Aggregation();
-            case TokenKind.Identifier or TokenKind.Keyword when tokens[index + 1].Kind == TokenKind.LeftParen
+            case TokenKind.Identifier or TokenKind.Keyword when cursor.Next.Kind == TokenKind.LeftParen
                 && (token.Kind == TokenKind.Identifier || FunctionSignature.All.ContainsKey(token.Text)):
                 return Call();
             case TokenKind.Identifier or TokenKind.MetricIdentifier or TokenKind.Aggregator:
@@ -134,12 +128,12 @@ internal sealed class PromQlParser
             case TokenKind.Operator when token.Operator.IsSet():
                 return Selector(token.Text, token.Start);
             default:
-                throw Unexpected("", "");
+                throw cursor.Unexpected();
         }
     }
 
     private bool StartsAggregation() =>
-        tokens[index + 1].Kind == TokenKind.LeftParen || tokens[index + 1].Is("by") || tokens[index + 1].Is("without");
+        cursor.Next.Kind == TokenKind.LeftParen || cursor.Next.Is("by") || cursor.Next.Is("without");
 
     private Expr Postfix(Expr expr)
     {
@@ -156,7 +150,7 @@ internal sealed class PromQlParser
 
     private Expr Bounded(Expr expr)
     {
-        var word = tokens[index++].Text.ToLowerInvariant();
+        var word = cursor.Take().Text.ToLowerInvariant();
         var boundary = word == "anchored" ? Boundary.Anchored : Boundary.Smoothed;
         var before = expr switch
         {
@@ -174,12 +168,11 @@ internal sealed class PromQlParser
 
     private Expr RangeOrSubquery(Expr expr)
     {
-        var open = tokens[index++];
-        duration = ("subquery or range selector", "number, duration, step(), or range()");
-        var (range, rangeExpr) = PositiveDuration();
+        var open = cursor.Take();
+        var (range, rangeExpr) = DurationParser.Positive(cursor, "subquery or range selector", "number, duration, step(), or range()");
         if (Current.Kind == TokenKind.RightBracket)
         {
-            var close = tokens[index++];
+            var close = cursor.Take();
             var wrong = expr switch
             {
                 VectorSelector v when v.OffsetMs != 0 || v.OffsetExpr is not null => "no offset modifiers allowed before range",
@@ -190,26 +183,24 @@ internal sealed class PromQlParser
             if (wrong is not null) throw new ParseException(new(open.Start, close.End), wrong);
             return new MatrixSelector((VectorSelector)expr, range, new(expr.Position.Start, close.End)) { RangeExpr = rangeExpr };
         }
-        if (Current.Kind != TokenKind.Colon) throw Unexpected("subquery or range", "\":\" or \"]\"");
-        index++;
+        if (Current.Kind != TokenKind.Colon) throw cursor.Unexpected("subquery or range", "\":\" or \"]\"");
+        cursor.Take();
         long? step = null;
         DurationExpr? stepExpr = null;
-        duration = ("subquery selector", "number, duration, step(), range(), or \"]\"");
         if (Current.Kind != TokenKind.RightBracket)
         {
-            (step, stepExpr) = PositiveDuration();
-            if (Current.Kind != TokenKind.RightBracket) throw Unexpected("subquery selector", "\"]\"");
+            (step, stepExpr) = DurationParser.Positive(cursor, "subquery selector", "number, duration, step(), range(), or \"]\"");
+            if (Current.Kind != TokenKind.RightBracket) throw cursor.Unexpected("subquery selector", "\"]\"");
         }
-        var position = new PositionRange(expr.Position.Start, tokens[index++].End);
-        return Limited(new SubqueryExpr(expr, range, stepExpr is null ? step : null, 0, null, position) { RangeExpr = rangeExpr, StepExpr = stepExpr });
+        var position = new PositionRange(expr.Position.Start, cursor.Take().End);
+        return TokenCursor.Limited(new SubqueryExpr(expr, range, stepExpr is null ? step : null, 0, null, position) { RangeExpr = rangeExpr, StepExpr = stepExpr });
     }
 
     private Expr Offset(Expr expr)
     {
-        index++;
-        duration = ("offset", "number, duration, step(), or range()");
-        var value = OffsetDuration();
-        var end = tokens[index - 1].End;
+        cursor.Take();
+        var (offset, offsetExpr) = DurationParser.Offset(cursor);
+        var end = cursor.Previous.End;
         PositionRange To(Expr e) => new(e.Position.Start, end);
         var set = expr switch
         {
@@ -220,7 +211,6 @@ internal sealed class PromQlParser
                 "offset modifier must be preceded by an instant vector selector or range vector selector or a subquery"),
         };
         if (set) throw new ParseException(expr.Position, "offset may not be set multiple times");
-        var (offset, offsetExpr) = (value is NumberLiteral literal ? DurationMs(literal) : 0, value as DurationExpr);
         return expr switch
         {
             VectorSelector v => v with { OffsetMs = offset, OffsetExpr = offsetExpr, Position = To(v) },
@@ -229,104 +219,16 @@ internal sealed class PromQlParser
         };
     }
 
-    private bool StartsDuration(int at) => tokens[at].Kind is TokenKind.Number or TokenKind.Duration or TokenKind.LeftParen
-        || tokens[at].Operator is BinaryOperator.Add or BinaryOperator.Subtract || IsDurationFunction(tokens[at]);
-
-    private static bool IsDurationFunction(Token token) => token.Is("step") || token.Is("range") || token.Is("min_of") || token.Is("max_of");
-
-    /// <summary>
-    /// Without parentheses an offset ends after a number or a function, so that "foo offset 5m + bar" is a sum. After closing parentheses an
-    /// operator belongs to the offset, if a duration follows it.
-    /// </summary>
-    private Expr OffsetDuration() => Current.Kind == TokenKind.LeftParen ? MoreOfDuration(DurationTerm(), 0, onlyDurations: true)
-        : Current.Operator == BinaryOperator.None ? DurationTerm()
-        : Signed(tokens[index++], OffsetDuration);
-
-    private Expr Duration(int minPrecedence)
-    {
-        if (++nesting > MaxDepth) throw TooDeep();
-        var left = Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract
-            // Like a unary sign of values, which binds like multiplication: -2 ^ 2 is -(2 ^ 2).
-            ? Signed(tokens[index++], () => Duration(Operators.PowerPrecedence))
-            : DurationTerm();
-        left = MoreOfDuration(left, minPrecedence, onlyDurations: false);
-        nesting--;
-        return left;
-    }
-
-    private Expr MoreOfDuration(Expr left, int minPrecedence, bool onlyDurations)
-    {
-        while (Current.Operator.ForDurations() is { } op && Current.Operator.Precedence() is var precedence && precedence >= minPrecedence
-            && (!onlyDurations || StartsDuration(index + 1)))
-        {
-            var sign = tokens[index++];
-            var right = Duration(op == DurationOperator.Power ? precedence : precedence + 1);
-            if (right is NumberLiteral { Value: 0 } && op is DurationOperator.Divide or DurationOperator.Modulo)
-                throw new ParseException(sign.Position, op == DurationOperator.Divide ? "division by zero" : "modulo by zero");
-            left = Limited(new DurationExpr(op, left, right, false, new(left.Position.Start, right.Position.End)));
-        }
-        return left;
-    }
-
-    private Expr Signed(Token sign, Func<Expr> operand)
-    {
-        if (++nesting > MaxDepth) throw TooDeep();
-        var value = operand();
-        nesting--;
-        var negative = sign.Operator == BinaryOperator.Subtract;
-        if (value is NumberLiteral number)
-            return number with { Value = negative ? -number.Value : number.Value, Position = new(sign.Start, number.Position.End) };
-        return negative ? Limited(new DurationExpr(DurationOperator.Subtract, null, value, false, new(sign.Start, value.Position.End))) : value;
-    }
-
-    private Expr DurationTerm()
-    {
-        var token = Current;
-        if (token.Kind is TokenKind.Number or TokenKind.Duration)
-        {
-            index++;
-            var literal = Number(token);
-            DurationMs(literal);
-            return literal;
-        }
-        if (token.Kind == TokenKind.LeftParen)
-        {
-            index++;
-            var inner = Duration(0);
-            Expect(TokenKind.RightParen, duration.Place, duration.Expected);
-            // A number has no place for the parentheses: an idle sign keeps them.
-            return inner is DurationExpr expr
-                ? expr with { Wrapped = true }
-                : new DurationExpr(DurationOperator.Add, null, inner, true, new(token.Start, tokens[index - 1].End));
-        }
-        if (!IsDurationFunction(token)) throw Unexpected(duration.Place, duration.Expected);
-        index++;
-        Expect(TokenKind.LeftParen, duration.Place, duration.Expected);
-        Expr? left = null, right = null;
-        if (token.Is("min_of") || token.Is("max_of"))
-        {
-            left = Duration(0);
-            Expect(TokenKind.Comma, duration.Place, duration.Expected);
-            right = Duration(0);
-        }
-        Expect(TokenKind.RightParen, duration.Place, duration.Expected);
-        var function = token.Is("step") ? DurationOperator.Step
-            : token.Is("range") ? DurationOperator.Range
-            : token.Is("min_of") ? DurationOperator.MinOf
-            : DurationOperator.MaxOf;
-        return Limited(new DurationExpr(function, left, right, false, new(token.Start, tokens[index - 1].End)));
-    }
-
     private Expr At(Expr expr)
     {
-        index++;
+        cursor.Take();
         AtModifier at;
         if (Current.Is("start") || Current.Is("end"))
         {
             var anchor = Current.Is("start") ? AtAnchor.Start : AtAnchor.End;
-            index++;
-            Expect(TokenKind.LeftParen, "@", "timestamp");
-            Expect(TokenKind.RightParen, "@", "timestamp");
+            cursor.Take();
+            cursor.Take(TokenKind.LeftParen, "@", "timestamp");
+            cursor.Take(TokenKind.RightParen, "@", "timestamp");
             at = new(anchor, 0);
         }
         else
@@ -334,15 +236,15 @@ internal sealed class PromQlParser
             var sign = 1;
             while (Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract)
             {
-                if (tokens[index++].Operator == BinaryOperator.Subtract) sign = -sign;
+                if (cursor.Take().Operator == BinaryOperator.Subtract) sign = -sign;
             }
-            if (Current.Kind is not (TokenKind.Number or TokenKind.Duration)) throw Unexpected("@", "timestamp");
-            var seconds = sign * Number(tokens[index++]).Value;
+            if (Current.Kind is not (TokenKind.Number or TokenKind.Duration)) throw cursor.Unexpected("@", "timestamp");
+            var seconds = sign * cursor.TakeNumber().Value;
             if (!double.IsFinite(seconds) || Math.Abs(seconds) >= long.MaxValue / 1000d)
                 throw new ParseException(expr.Position, $"timestamp out of bounds for @ modifier: {(double.IsFinite(seconds) ? seconds.ToString("F6", CultureInfo.InvariantCulture) : GoText.Float(seconds))}");
             at = new(AtAnchor.Time, (long)Math.Round(seconds * 1000, MidpointRounding.AwayFromZero));
         }
-        var position = new PositionRange(expr.Position.Start, tokens[index - 1].End);
+        var position = new PositionRange(expr.Position.Start, cursor.Previous.End);
         var set = expr switch
         {
             VectorSelector v => v.At is not null,
@@ -364,17 +266,17 @@ internal sealed class PromQlParser
     {
         var matchers = new List<LabelMatcher>();
         var end = start;
-        if (name is not null) end = tokens[index++].End;
+        if (name is not null) end = cursor.Take().End;
         if (Current.Kind == TokenKind.LeftBrace)
         {
-            index++;
+            cursor.Take();
             while (Current.Kind != TokenKind.RightBrace)
             {
                 matchers.Add(Matcher());
-                if (Current.Kind == TokenKind.Comma) index++;
-                else if (Current.Kind != TokenKind.RightBrace) throw Unexpected("label matching", "\",\" or \"}\"");
+                if (Current.Kind == TokenKind.Comma) cursor.Take();
+                else if (Current.Kind != TokenKind.RightBrace) throw cursor.Unexpected("label matching", "\",\" or \"}\"");
             }
-            end = tokens[index++].End;
+            end = cursor.Take().End;
         }
         if (name is not null) matchers.Add(LabelMatcher.Create(LabelSet.NameLabel, MatchKind.Equal, name));
         return new VectorSelector(name, matchers, 0, null, new(start, end));
@@ -383,8 +285,8 @@ internal sealed class PromQlParser
     private LabelMatcher Matcher()
     {
         var label = Current;
-        if (label.Kind is not (TokenKind.Identifier or TokenKind.String)) throw Unexpected("label matching", "identifier or \"}\"");
-        index++;
+        if (label.Kind is not (TokenKind.Identifier or TokenKind.String)) throw cursor.Unexpected("label matching", "identifier or \"}\"");
+        cursor.Take();
         var name = label.Kind == TokenKind.String ? Unquote(label) : label.Text;
         MatchKind kind;
         switch (Current.Kind)
@@ -396,11 +298,11 @@ internal sealed class PromQlParser
             // A text alone is the metric's name.
             case var _ when label.Kind == TokenKind.String:
                 return LabelMatcher.Create(LabelSet.NameLabel, MatchKind.Equal, name);
-            default: throw Unexpected("label matching", "label matching operator");
+            default: throw cursor.Unexpected("label matching", "label matching operator");
         }
-        index++;
-        if (Current.Kind != TokenKind.String) throw Unexpected("label matching", "string");
-        var value = tokens[index++];
+        cursor.Take();
+        if (Current.Kind != TokenKind.String) throw cursor.Unexpected("label matching", "string");
+        var value = cursor.Take();
         return LabelMatcher.TryCreate(name, kind, Unquote(value), out var matcher, out var error)
             ? matcher!
             : throw new ParseException(new(label.Start, value.End), error!);
@@ -408,42 +310,42 @@ internal sealed class PromQlParser
 
     private CallExpr Call()
     {
-        var name = tokens[index++];
+        var name = cursor.Take();
         if (!FunctionSignature.All.TryGetValue(name.Text, out var function))
             throw new ParseException(name.Position, $"unknown function with name {GoText.Quote(name.Text)}");
         var arguments = Arguments();
-        return Limited(new CallExpr(function, arguments, new(name.Start, tokens[index - 1].End)));
+        return TokenCursor.Limited(new CallExpr(function, arguments, new(name.Start, cursor.Previous.End)));
     }
 
     private List<Expr> Arguments()
     {
-        Expect(TokenKind.LeftParen, "", "");
+        cursor.Take(TokenKind.LeftParen, "", "");
         var arguments = new List<Expr>();
         while (Current.Kind != TokenKind.RightParen)
         {
             arguments.Add(Binary(0));
             if (Current.Kind == TokenKind.Comma)
             {
-                if (tokens[index + 1].Kind == TokenKind.RightParen)
+                if (cursor.Next.Kind == TokenKind.RightParen)
                     throw new ParseException(Current.Position, "trailing commas not allowed in function call args");
-                index++;
+                cursor.Take();
             }
             else if (Current.Kind != TokenKind.RightParen)
             {
-                throw Unexpected("", "");
+                throw cursor.Unexpected();
             }
         }
-        index++;
+        cursor.Take();
         return arguments;
     }
 
     private AggregateExpr Aggregation()
     {
-        var op = tokens[index++];
+        var op = cursor.Take();
         var grouping = Grouping();
         var arguments = Arguments();
         grouping ??= Grouping();
-        var position = new PositionRange(op.Start, tokens[index - 1].End);
+        var position = new PositionRange(op.Start, cursor.Previous.End);
         if (arguments.Count == 0) throw new ParseException(position, "no arguments for aggregate expression provided");
         var wanted = op.Aggregator.TakesParameter() ? 2 : 1;
         if (arguments.Count != wanted)
@@ -451,31 +353,31 @@ internal sealed class PromQlParser
             throw new ParseException(position,
                 $"wrong number of arguments for aggregate expression provided, expected {wanted}, got {arguments.Count}");
         }
-        return Limited(new AggregateExpr(op.Aggregator, arguments[^1], wanted == 2 ? arguments[0] : null,
+        return TokenCursor.Limited(new AggregateExpr(op.Aggregator, arguments[^1], wanted == 2 ? arguments[0] : null,
             grouping?.Labels ?? [], grouping?.Without ?? false, position));
     }
 
     private (List<string> Labels, bool Without)? Grouping()
     {
         if (!Current.Is("by") && !Current.Is("without")) return null;
-        var without = tokens[index++].Is("without");
+        var without = cursor.Take().Is("without");
         return (LabelList(), without);
     }
 
     private (bool ReturnBool, VectorMatching Matching) Modifiers(BinaryOperator op)
     {
         var returnBool = Current.Is("bool");
-        if (returnBool) index++;
+        if (returnBool) cursor.Take();
         var cardinality = op.IsSet() ? MatchCardinality.ManyToMany : MatchCardinality.OneToOne;
         List<string> labels = [], include = [];
         var on = false;
         if (Current.Is("on") || Current.Is("ignoring"))
         {
-            on = tokens[index++].Is("on");
+            on = cursor.Take().Is("on");
             labels = LabelList();
             if (Current.Is("group_left") || Current.Is("group_right"))
             {
-                cardinality = tokens[index++].Is("group_left") ? MatchCardinality.ManyToOne : MatchCardinality.OneToMany;
+                cardinality = cursor.Take().Is("group_left") ? MatchCardinality.ManyToOne : MatchCardinality.OneToMany;
                 if (Current.Kind == TokenKind.LeftParen) include = LabelList();
             }
         }
@@ -497,63 +399,35 @@ internal sealed class PromQlParser
 
     private double FillValue()
     {
-        index++;
-        Expect(TokenKind.LeftParen, "", "");
-        var sign = Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract ? tokens[index++].Operator : BinaryOperator.Add;
-        if (Current.Kind is not (TokenKind.Number or TokenKind.Duration)) throw Unexpected("", "");
-        var value = Number(tokens[index++]).Value;
-        Expect(TokenKind.RightParen, "", "");
+        cursor.Take();
+        cursor.Take(TokenKind.LeftParen, "", "");
+        var sign = Current.Operator is BinaryOperator.Add or BinaryOperator.Subtract ? cursor.Take().Operator : BinaryOperator.Add;
+        if (Current.Kind is not (TokenKind.Number or TokenKind.Duration)) throw cursor.Unexpected();
+        var value = cursor.TakeNumber().Value;
+        cursor.Take(TokenKind.RightParen, "", "");
         return sign == BinaryOperator.Subtract ? -value : value;
     }
 
     private List<string> LabelList()
     {
-        Expect(TokenKind.LeftParen, "grouping opts", "\"(\"");
+        cursor.Take(TokenKind.LeftParen, "grouping opts", "\"(\"");
         var labels = new List<string>();
         while (Current.Kind != TokenKind.RightParen)
         {
             var token = Current;
             var isWord = token.Kind is TokenKind.Identifier or TokenKind.MetricIdentifier or TokenKind.Keyword or TokenKind.Aggregator
                 || (token.Kind == TokenKind.Operator && (token.Operator.IsSet() || token.Operator == BinaryOperator.Atan2));
-            if (!isWord && token.Kind != TokenKind.String) throw Unexpected("grouping opts", "label");
-            index++;
+            if (!isWord && token.Kind != TokenKind.String) throw cursor.Unexpected("grouping opts", "label");
+            cursor.Take();
             var name = isWord ? token.Text : Unquote(token);
             if (!LabelNames.IsValid(name))
                 throw new ParseException(token.Position, $"invalid label name for grouping: {GoText.Quote(name)}");
             labels.Add(name);
-            if (Current.Kind == TokenKind.Comma) index++;
-            else if (Current.Kind != TokenKind.RightParen) throw Unexpected("grouping opts", "\",\" or \")\"");
+            if (Current.Kind == TokenKind.Comma) cursor.Take();
+            else if (Current.Kind != TokenKind.RightParen) throw cursor.Unexpected("grouping opts", "\",\" or \")\"");
         }
-        index++;
+        cursor.Take();
         return labels;
-    }
-
-    private (long Milliseconds, DurationExpr? Expr) PositiveDuration()
-    {
-        var value = Duration(0);
-        if (value is not NumberLiteral literal) return (0, (DurationExpr)value);
-        return literal.Value > 0 ? (DurationMs(literal), null) : throw new ParseException(literal.Position, "duration must be greater than 0");
-    }
-
-    private static long DurationMs(NumberLiteral literal)
-    {
-        var milliseconds = Math.Round(literal.Value * 1000, MidpointRounding.AwayFromZero);
-        return Math.Abs(milliseconds) <= Durations.MaxMs
-            ? (long)milliseconds
-            : throw new ParseException(literal.Position, "duration out of range");
-    }
-
-    private static NumberLiteral Number(Token token)
-    {
-        if (token.Kind == TokenKind.Duration)
-        {
-            var error = Durations.TryParse(token.Text, out var milliseconds);
-            return error is null
-                ? new NumberLiteral(milliseconds / 1000d, true, token.Position)
-                : throw new ParseException(token.Position, error);
-        }
-        if (NumberText.TryParse(token.Text, out var value)) return new NumberLiteral(value, false, token.Position);
-        throw new ParseException(token.Position, $"error parsing number: strconv.ParseFloat: parsing {GoText.Quote(token.Text)}: invalid syntax");
     }
 
     private static string Unquote(Token token)
@@ -566,25 +440,5 @@ internal sealed class PromQlParser
         {
             throw new ParseException(token.Position, e.Message);
         }
-    }
-
-    private static T Limited<T>(T expr) where T : Expr => expr.Depth <= MaxDepth ? expr : throw TooDeep(expr.Position);
-
-    private ParseException TooDeep() => TooDeep(Current.Position);
-
-    private static ParseException TooDeep(PositionRange at) => new(at, $"expression nests deeper than {MaxDepth} levels");
-
-    private void Expect(TokenKind kind, string context, string expected)
-    {
-        if (Current.Kind != kind) throw Unexpected(context, expected);
-        index++;
-    }
-
-    private ParseException Unexpected(string context, string expected)
-    {
-        var message = $"unexpected {Current.Describe()}";
-        if (context.Length > 0) message += $" in {context}";
-        if (expected.Length > 0) message += $", expected {expected}";
-        return new ParseException(Current.Position, message);
     }
 }

@@ -1,0 +1,62 @@
+namespace Vigil.Metrics.PromQL;
+
+/// <summary>A place in the tokens of an expression, and how deep the reading of it nests.</summary>
+internal sealed class TokenCursor(List<Token> tokens)
+{
+    private int index;
+    private int nesting;
+
+    public Token Current => tokens[index];
+
+    public Token Next => tokens[index + 1];
+
+    /// <summary>The token that was taken last.</summary>
+    public Token Previous => tokens[index - 1];
+
+    /// <summary>The current token; the next one is current then.</summary>
+    public Token Take() => tokens[index++];
+
+    /// <exception cref="ParseException">Another token stands here.</exception>
+    public Token Take(TokenKind kind, string place, string expected) => Current.Kind == kind ? Take() : throw Unexpected(place, expected);
+
+    /// <summary>Reads a number or a duration.</summary>
+    /// <exception cref="ParseException">It is none.</exception>
+    public NumberLiteral TakeNumber()
+    {
+        var token = Take();
+        if (token.Kind == TokenKind.Duration)
+        {
+            var error = Durations.TryParse(token.Text, out var milliseconds);
+            return error is null
+                ? new NumberLiteral(milliseconds / 1000d, true, token.Position)
+                : throw new ParseException(token.Position, error);
+        }
+        if (NumberText.TryParse(token.Text, out var value)) return new NumberLiteral(value, false, token.Position);
+        throw new ParseException(token.Position, $"error parsing number: strconv.ParseFloat: parsing {GoText.Quote(token.Text)}: invalid syntax");
+    }
+
+    /// <summary>Reads something within what is being read, one level deeper.</summary>
+    /// <exception cref="ParseException">That is too deep.</exception>
+    public T Nested<T>(Func<T> read)
+    {
+        if (++nesting > PromQlParser.MaxDepth) throw TooDeep(Current.Position);
+        var result = read();
+        nesting--;
+        return result;
+    }
+
+    /// <summary>The expression, if its tree is not too deep.</summary>
+    /// <exception cref="ParseException">It is.</exception>
+    public static T Limited<T>(T expr) where T : Expr => expr.Depth <= PromQlParser.MaxDepth ? expr : throw TooDeep(expr.Position);
+
+    /// <summary>Why the current token cannot stand here.</summary>
+    public ParseException Unexpected(string place = "", string expected = "")
+    {
+        var message = $"unexpected {Current.Describe()}";
+        if (place.Length > 0) message += $" in {place}";
+        if (expected.Length > 0) message += $", expected {expected}";
+        return new ParseException(Current.Position, message);
+    }
+
+    private static ParseException TooDeep(PositionRange at) => new(at, $"expression nests deeper than {PromQlParser.MaxDepth} levels");
+}
