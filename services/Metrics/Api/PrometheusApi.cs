@@ -201,7 +201,7 @@ internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<Metri
         }
         catch (EvaluationException e)
         {
-            failure = PrometheusException.Execution(e.Message);
+            failure = e.IsOfExpression ? PrometheusException.BadParameter("query", e.Message) : PrometheusException.Execution(e.Message);
         }
         catch (RefusalException e)
         {

@@ -76,6 +76,7 @@ public sealed class PrometheusApiTests : IAsyncLifetime
 
     [Theory]
     [InlineData("query?query=sum(", 400, "bad_data", "invalid parameter \"query\": 1:5: parse error: unclosed left parenthesis")]
+    [InlineData("query?query=rate(up[step()])", 400, "bad_data", "invalid parameter \"query\": 8:14: duration must be greater than 0")]
     [InlineData("query", 400, "bad_data", "invalid parameter \"query\": 1:1: parse error: no expression found in input")]
     [InlineData("query?query=1&time=yesterday", 400, "bad_data", "invalid parameter \"time\": cannot parse \"yesterday\" to a valid timestamp")]
     [InlineData("query?query=1&time=05/06/2026", 400, "bad_data", "invalid parameter \"time\": cannot parse \"05/06/2026\" to a valid timestamp")]

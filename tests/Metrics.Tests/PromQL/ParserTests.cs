@@ -64,6 +64,8 @@ public sealed class ParserTests
     [InlineData("foo offset (5m) / 2", "foo offset (5m) / 2")]
     [InlineData("foo offset -(1h / 2) + bar", "foo offset -(1h / 2) + bar")]
     [InlineData("foo offset step() + bar", "foo offset step() + bar")]
+    [InlineData("foo offset (1m) * 2", "foo offset (1m) * 2")]
+    [InlineData("foo offset -(1m) * 2", "foo offset -(1m) * 2")]
     [InlineData("foo offset -step()", "foo offset -step()")]
     [InlineData("foo offset -max_of(1m, step() * 2)", "foo offset -max_of(1m, step() * 2)")]
     [InlineData("foo[5m] offset (1m) @ 7 smoothed", "foo[5m] smoothed @ 7.000 offset (1m)")]

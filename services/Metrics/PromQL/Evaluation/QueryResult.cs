@@ -28,4 +28,8 @@ internal readonly record struct VectorElement(LabelSet Labels, double Value)
 internal sealed record MatrixValue(IReadOnlyList<SeriesSamples> Series) : QueryValue;
 
 /// <summary>Why an evaluation failed, in Prometheus' words.</summary>
-internal sealed class EvaluationException(string message) : Exception(message);
+internal sealed class EvaluationException(string message) : Exception(message)
+{
+    /// <summary>No data could help: the expression itself is wrong, as is found out only once the query's range and step are known.</summary>
+    public bool IsOfExpression { get; init; }
+}

@@ -58,5 +58,5 @@ internal static class DurationArithmetic
     }
 
     private static EvaluationException Failure(Expr at, string what) =>
-        new(string.Create(CultureInfo.InvariantCulture, $"{at.Position.Start}:{at.Position.End}: {what}"));
+        new(string.Create(CultureInfo.InvariantCulture, $"{at.Position.Start}:{at.Position.End}: {what}")) { IsOfExpression = true };
 }

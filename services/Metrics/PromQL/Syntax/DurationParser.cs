@@ -39,13 +39,14 @@ internal sealed class DurationParser(TokenCursor cursor, string place, string ex
         token.Kind is TokenKind.Number or TokenKind.Duration or TokenKind.LeftParen || IsSign(token) || IsFunction(token);
 
     /// <summary>
-    /// Without parentheses an offset ends after a number or a function, so that "foo offset 5m + bar" is a sum. After closing parentheses an
-    /// operator belongs to the offset, if a duration follows it.
+    /// Without parentheses an offset ends after a number or a function, so that "foo offset 5m + bar" is a sum. Behind parentheses without a sign
+    /// an operator belongs to the offset, if a duration follows it.
     /// </summary>
     private Expr OffsetValue()
     {
-        if (IsSign(cursor.Current)) return Signed(OffsetValue);
-        return cursor.Current.Kind == TokenKind.LeftParen ? Rest(Term(), 0, onlyDurations: true) : Term();
+        return cursor.Current.Kind == TokenKind.LeftParen ? Rest(Term(), 0, onlyDurations: true) : SignedTerm();
+
+        Expr SignedTerm() => IsSign(cursor.Current) ? Signed(SignedTerm) : Term();
     }
 
     private Expr Sum(int minPrecedence) => cursor.Nested(() =>
