@@ -31,6 +31,8 @@ var alerting = builder.AddProject("alerting", "../services/Alerting")
     .WithLocalProfile(tokens, data)
     .WithEnvironment("Policies__Directory", policies)
     .WithReference(metrics).WaitFor(metrics);
+// The same files: Metrics has their recording rules. It asks Alerting for alerts when somebody asks it, and does without.
+metrics.WithEnvironment("Rules__Directory", policies).WithReference(alerting);
 
 // Without these two, each service keeps a SQLite file in data/.
 foreach (var database in (string[])["postgres", "redis"])
@@ -56,6 +58,7 @@ if (options.Demo && agent is not null)
     var shop = builder.AddProject("demo-shop", "../samples/DemoShop")
         .WithHttpEndpoint(port: Port("demo-shop", "http", 5190))
         .WithHttpHealthCheck("/health");
+    metrics.WithEnvironment("Rules__Include__0", "demo");
     alerting.WithEnvironment("Policies__Include__0", "demo")
         .WithEnvironment("Notify__Webhooks__9__Name", "apphost")
         .WithEnvironment("Notify__Webhooks__9__Url", pages.Url);

@@ -13,6 +13,7 @@ internal sealed class MetricsInstruments
 
     private readonly Counter<long> refused;
     private readonly Counter<long> requestsRefused;
+    private readonly Histogram<double> ruleEvaluations;
     private readonly KeyValuePair<string, object?>[] causes =
         [.. Enum.GetNames<RefusalCause>().Select(name => new KeyValuePair<string, object?>("cause", Snake(name)))];
     private readonly KeyValuePair<string, object?>[] doors =
@@ -37,6 +38,11 @@ internal sealed class MetricsInstruments
         JournalCommit = meter.CreateHistogram<double>("vigil.metrics.journal.commit.duration", "s", "Time of one group commit.");
         Checkpoints = meter.CreateHistogram<double>("vigil.metrics.checkpoint.duration", "s", "Time of one grain's checkpoint.");
         QueriesRefused = meter.CreateCounter<long>("vigil.metrics.queries.refused", "{query}", "Requests of the Prometheus API answered with an error, by its type.");
+        QueriesRunning = meter.CreateUpDownCounter<long>("vigil.metrics.queries.running", "{query}", "Queries being evaluated, watched expressions not counted.");
+        SlowQueries = meter.CreateCounter<long>("vigil.metrics.queries.slow", "{query}", "Queries that took as long as the log of slow queries begins at, by kind.");
+        ruleEvaluations = meter.CreateHistogram<double>("vigil.metrics.rules.evaluation.duration", "s", "Time of one evaluation of a recording rule, until what it yielded is durable, by outcome.");
+        RuleEvaluationsMissed = meter.CreateCounter<long>("vigil.metrics.rules.missed", "{evaluation}", "Evaluations of rule groups that were left out, because the one before took longer than the interval.");
+        RuleFilesRefused = meter.CreateCounter<long>("vigil.metrics.rules.files.refused", "{file}", "Files of recording rules refused for an error in them.");
         Queries = meter.CreateHistogram<double>("vigil.metrics.query.duration", "s", "Time of one query, by kind and outcome.");
     }
 
@@ -68,7 +74,18 @@ internal sealed class MetricsInstruments
 
     public Counter<long> QueriesRefused { get; }
 
+    public UpDownCounter<long> QueriesRunning { get; }
+
+    public Counter<long> SlowQueries { get; }
+
     public Histogram<double> Queries { get; }
+
+    public Counter<long> RuleEvaluationsMissed { get; }
+
+    public Counter<long> RuleFilesRefused { get; }
+
+    /// <summary>Notes how long the evaluation of a recording rule took.</summary>
+    public void RuleEvaluated(bool failed, TimeSpan took) => ruleEvaluations.Record(took.TotalSeconds, new KeyValuePair<string, object?>("outcome", failed ? "error" : "ok"));
 
     /// <summary>Requests that were refused as a whole, by door and reason.</summary>
     public void RefuseRequest(Door door, string reason) => requestsRefused.Add(1, doors[(int)door], new KeyValuePair<string, object?>("reason", reason));

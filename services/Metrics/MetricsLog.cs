@@ -1,3 +1,5 @@
+using Vigil.ServiceDefaults.Yaml;
+
 namespace Vigil.Metrics;
 
 /// <summary>The service's log lines.</summary>
@@ -38,4 +40,25 @@ internal static partial class MetricsLog
 
     [LoggerMessage(9, LogLevel.Warning, "Watching {Expression} was interrupted; it is taken up again", EventName = "WatchInterrupted")]
     public static partial void WatchInterrupted(ILogger logger, string expression, Exception cause);
+
+    [LoggerMessage(20, LogLevel.Warning, "Slow query ({Kind}): {Seconds:0.000} s, of which {Queued:0.000} s in line, {Samples} samples, by {Caller}: {Expression}", EventName = "SlowQuery")]
+    public static partial void SlowQuery(ILogger logger, string kind, double seconds, double queued, long samples, string caller, string expression);
+
+    [LoggerMessage(21, LogLevel.Warning, "Rule {Rule} of group {Group}: {Reason}", EventName = "RuleFailed")]
+    public static partial void RuleFailed(ILogger logger, string group, string rule, string reason);
+
+    [LoggerMessage(22, LogLevel.Error, "Rule {Rule} of group {Group} could not be evaluated", EventName = "RuleBroken")]
+    public static partial void RuleBroken(ILogger logger, string group, string rule, Exception cause);
+
+    [LoggerMessage(23, LogLevel.Error, "{Finding}; what was in force of the file before stays", EventName = "RuleFileRefused")]
+    public static partial void RuleFileRefused(ILogger logger, Diagnostic finding);
+
+    [LoggerMessage(24, LogLevel.Warning, "{Finding}", EventName = "RuleFileDoubted")]
+    public static partial void RuleFileDoubted(ILogger logger, Diagnostic finding);
+
+    [LoggerMessage(25, LogLevel.Information, "{Rules} recording rules in {Groups} groups are in force, from {Directory}", EventName = "RulesLoaded")]
+    public static partial void RulesLoaded(ILogger logger, int rules, int groups, string directory);
+
+    [LoggerMessage(26, LogLevel.Error, "The recording rules could not be brought into force; it is tried again", EventName = "RulesNotApplied")]
+    public static partial void RulesNotApplied(ILogger logger, Exception cause);
 }

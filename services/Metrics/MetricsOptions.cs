@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using System.Text.RegularExpressions;
 using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics;
@@ -127,6 +128,27 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
     public TimeSpan QueryTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
+    /// <summary>
+    /// Queries evaluated at once, watched expressions and recording rules not counted. Each holds a thread while it is evaluated: far more than there are
+    /// processors would leave none for what comes in.
+    /// </summary>
+    [Range(1, 10_000)]
+    public int MaxConcurrentQueries { get; set; } = Math.Max(4, 2 * Environment.ProcessorCount);
+
+    /// <summary>Queries that wait for their turn; more are sent away.</summary>
+    [Range(0, 100_000)]
+    public int MaxQueuedQueries { get; set; } = 200;
+
+    /// <summary>Queries that take this long are logged and counted.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
+    public TimeSpan SlowQueryThreshold { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Web pages from these origins may read answers of the Prometheus API: a regular expression for the whole origin, by default any, as Prometheus has it. Callers
+    /// without a token (<c>Auth:AllowLoopbackRead</c>) are answered only pages from this machine, whatever is set here. Empty: no page may.
+    /// </summary>
+    public string CorsOrigin { get; set; } = ".*";
+
     /// <summary>Expressions that one Watch call may register.</summary>
     [Range(1, 100_000)]
     public int MaxWatchesPerStream { get; set; } = 1_000;
@@ -159,6 +181,20 @@ internal sealed class MetricsOptions : IValidatedOptions
             if (property.GetCustomAttribute<RangeAttribute>() is { } range && !range.IsValid(value))
                 yield return new OptionFault(property.Name, value, $"{range.Minimum} to {range.Maximum}");
         }
+        if (!IsRegex(CorsOrigin)) yield return new OptionFault(nameof(CorsOrigin), CorsOrigin, "a regular expression");
         if (MemoryWindow > Retention) yield return new OptionFault(nameof(MemoryWindow), MemoryWindow, $"at most {nameof(Retention)} ({Retention})");
+    }
+
+    private static bool IsRegex(string pattern)
+    {
+        try
+        {
+            _ = new Regex(pattern);
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
 using Vigil.Metrics.Query;
+using Vigil.Metrics.Rules;
 using Vigil.Metrics.Scrape;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
@@ -28,13 +29,22 @@ internal static class MetricsServices
         services.AddSingleton<SampleColumnsPool>();
         services.AddSingleton<SeriesCache>();
         services.AddSingleton<OtlpIntake>();
+        services.AddSingleton<QueryGate>();
         services.AddSingleton<QueryCoordinator>();
+        services.AddSingleton<MetricCatalog>();
+        PrometheusApi.AddServices(services);
+        services.AddValidatedOptions<RulesOptions>(RulesOptions.Section);
+        services.AddSingleton<RuleTable>();
+        services.AddSingleton<RuleWriter>();
         services.AddSingleton<StreamLimits>();
         services.AddSingleton<WatchCallers>();
         services.AddSingleton(s => new StandingBudget(
             s.GetRequiredService<IOptions<MetricsOptions>>().Value.StandingQueryShare * Environment.ProcessorCount, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<MetricsInstruments>()));
         builder.AddGrains();
         builder.AddScraping();
+        // Started after the silo, whose grains it calls.
+        services.AddSingleton<RuleLoader>();
+        services.AddHostedService(s => s.GetRequiredService<RuleLoader>());
         return builder;
     }
 

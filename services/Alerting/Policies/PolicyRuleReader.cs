@@ -74,7 +74,6 @@ internal sealed partial class PolicyRuleReader(string file, YamlReport report)
         foreach (var key in new[] { "alert", "for", "keep_firing_for", "annotations" })
             if (rule.Text(key) is not null) rule.Error(key, "does not belong to a recording rule");
         RecordingRules++;
-        rule.Warn("record", $"recording rules are not evaluated: policies that read '{name}' see no data unless something pushes it");
     }
 
     private PolicyDefinition? ReadPolicy(YamlMap rule, GroupSettings group, Dictionary<string, int> seen)

@@ -21,6 +21,8 @@ internal sealed class PrometheusException(int status, string type, string messag
 
     public static PrometheusException Execution(string message) => new(StatusCodes.Status422UnprocessableEntity, "execution", message);
 
+    public static PrometheusException TimedOut() => new(StatusCodes.Status503ServiceUnavailable, "timeout", "query timed out in expression evaluation");
+
     /// <summary>What a refusal of the layers below is in this API's terms.</summary>
     public static PrometheusException From(Refusal refusal) => refusal.Kind switch
     {

@@ -26,7 +26,11 @@ internal static class PrometheusJson
         json.WriteEndObject();
     }
 
-    public static void WriteValue(Utf8JsonWriter json, QueryValue value)
+    /// <summary>The value of a query.</summary>
+    /// <param name="json">Where to.</param>
+    /// <param name="value">The value.</param>
+    /// <param name="more">Writes further properties beside type and result, such as statistics.</param>
+    public static void WriteValue(Utf8JsonWriter json, QueryValue value, Action<Utf8JsonWriter>? more = null)
     {
         json.WriteStartObject();
         switch (value)
@@ -63,6 +67,7 @@ internal static class PrometheusJson
                 json.WriteEndArray();
                 break;
         }
+        more?.Invoke(json);
         json.WriteEndObject();
     }
 
@@ -73,6 +78,10 @@ internal static class PrometheusJson
         for (var i = 0; i < pairs.Length; i += 2) json.WriteString(pairs[i], pairs[i + 1]);
         json.WriteEndObject();
     }
+
+    /// <summary>A moment in RFC 3339; Go's zero time, which clients know for "never", where there is none.</summary>
+    public static string Moment(DateTimeOffset? time) =>
+        time is { } at ? at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture) : "0001-01-01T00:00:00Z";
 
     public static void WriteTexts(Utf8JsonWriter json, IEnumerable<string> texts)
     {

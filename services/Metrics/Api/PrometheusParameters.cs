@@ -40,7 +40,27 @@ internal sealed class PrometheusParameters
     {
         var text = Text(name);
         if (text.Length == 0 && otherwise is { } value) return value;
-        return TryTime(text, out var time) ? time : throw PrometheusException.BadParameter(name, $"cannot parse {GoText.Quote(text)} to a valid timestamp");
+        if (TryTime(text, out var time)) return time;
+        // Prometheus names the parameter once more where it may be left out.
+        var optional = otherwise is null ? "" : $"invalid time value for '{name}': ";
+        throw PrometheusException.BadParameter(name, $"{optional}cannot parse {GoText.Quote(text)} to a valid timestamp");
+    }
+
+    /// <summary>How old a sample may be and still be its series' value, in milliseconds; null where the service's rule holds.</summary>
+    public long? LookbackDelta()
+    {
+        var text = Text("lookback_delta");
+        if (text.Length == 0) return null;
+        var lookback = ParseDuration(text, out var fault) ?? throw PrometheusException.BadData($"error parsing lookback delta duration: {fault}");
+        return lookback > 0 ? lookback : null;
+    }
+
+    /// <summary>A whole number; <paramref name="otherwise"/> where the parameter is not given.</summary>
+    public int Number(string name, int otherwise, string expected)
+    {
+        var text = Text(name);
+        if (text.Length == 0) return otherwise;
+        return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : throw PrometheusException.BadData(expected);
     }
 
     /// <summary>Milliseconds; null where the parameter is not given.</summary>
@@ -48,15 +68,17 @@ internal sealed class PrometheusParameters
     {
         var text = Text(name);
         if (text.Length == 0) return null;
-        if (NumberText.TryParse(text, out var seconds))
-        {
-            if (!(Math.Abs(seconds) <= Durations.MaxMs / 1000d))
-                throw PrometheusException.BadParameter(name, $"cannot parse {GoText.Quote(text)} to a valid duration. It overflows int64");
-            return (long)(seconds * 1000);
-        }
-        return Durations.TryParse(text, out var milliseconds) is null
-            ? milliseconds
-            : throw PrometheusException.BadParameter(name, $"cannot parse {GoText.Quote(text)} to a valid duration");
+        return ParseDuration(text, out var fault) ?? throw PrometheusException.BadParameter(name, fault);
+    }
+
+    /// <summary>Seconds as a number, or a duration with units, in milliseconds; null, and why, where it is neither.</summary>
+    private static long? ParseDuration(string text, out string fault)
+    {
+        fault = $"cannot parse {GoText.Quote(text)} to a valid duration";
+        if (!NumberText.TryParse(text, out var seconds)) return Durations.TryParse(text, out var milliseconds) is null ? milliseconds : null;
+        if (Math.Abs(seconds) <= Durations.MaxMs / 1000d) return (long)(seconds * 1000);
+        fault += ". It overflows int64";
+        return null;
     }
 
     /// <summary>How many results are wanted at most; 0 for all.</summary>

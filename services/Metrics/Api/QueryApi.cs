@@ -24,7 +24,7 @@ internal sealed class QueryApi(
         var time = request.TimeUnixMs == 0 ? clock.GetUtcNow().ToUnixTimeMilliseconds() : request.TimeUnixMs;
         try
         {
-            var outcome = await coordinator.InstantAsync(request.Expr, expr, time, null, context.CancellationToken).ConfigureAwait(false);
+            var outcome = await coordinator.InstantAsync(request.Expr, expr, time, new QueryTerms("instant", context.GetHttpContext().GetActor()), context.CancellationToken).ConfigureAwait(false);
             return QueryMapping.ToResponse(outcome.Result.Value, time);
         }
         catch (EvaluationException e)

@@ -17,4 +17,7 @@ internal enum Door
 
     /// <summary>What this service finds out by asking others whether they work.</summary>
     Probe,
+
+    /// <summary>What recording rules yield.</summary>
+    Rule,
 }

@@ -25,6 +25,10 @@ internal interface IMonitoredServiceGrain : IGrainWithStringKey
     [Alias("GetStatus")]
     Task<ServiceStatus> GetStatusAsync();
 
+    /// <summary>What the metrics mean that the service has, by what was declared: one entry for each that differs.</summary>
+    [Alias("Describe")]
+    Task<MetricDescription[]> DescribeAsync();
+
     /// <summary>Writes the state out and trims the journal now, rather than when the timer says.</summary>
     [Alias("Checkpoint")]
     Task CheckpointAsync();

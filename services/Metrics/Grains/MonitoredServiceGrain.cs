@@ -151,6 +151,16 @@ internal sealed class MonitoredServiceGrain(
         JournalBytes = checkpointer.JournalBytes,
     });
 
+    public Task<MetricDescription[]> DescribeAsync() => Task.FromResult(state.Table.All.Select(static entry => new MetricDescription
+    {
+        Name = entry.Labels.Name,
+        Kind = entry.Kind,
+        Unit = entry.Unit,
+        Help = entry.Help,
+        HasBuckets = entry.Labels.TryGet("le", out _),
+        HasQuantiles = entry.Labels.TryGet("quantile", out _),
+    }).Distinct().ToArray());
+
     public async Task CheckpointAsync()
     {
         ThrowIfBroken();

@@ -213,3 +213,24 @@ internal sealed record ServiceStatus
     /// <summary>Bytes of journal that a restart would replay.</summary>
     [Id(6)] public long JournalBytes { get; init; }
 }
+
+/// <summary>What is declared of a metric.</summary>
+[GenerateSerializer, Immutable, Alias("vigil.metrics.MetricDescription")]
+internal sealed record MetricDescription
+{
+    [Id(0)] public required string Name { get; init; }
+
+    [Id(1)] public SeriesKind Kind { get; init; }
+
+    /// <summary>UCUM unit, or empty.</summary>
+    [Id(2)] public string Unit { get; init; } = "";
+
+    /// <summary>A sentence for people, or empty.</summary>
+    [Id(3)] public string Help { get; init; } = "";
+
+    /// <summary>It has the label <c>le</c>.</summary>
+    [Id(4)] public bool HasBuckets { get; init; }
+
+    /// <summary>It has the label <c>quantile</c>.</summary>
+    [Id(5)] public bool HasQuantiles { get; init; }
+}

@@ -16,7 +16,14 @@ namespace Vigil.Metrics.Query;
 /// selector looks back by an offset. <see cref="long.MinValue"/> where there are none.
 /// </param>
 /// <param name="Work">An estimate of the processor's time it took.</param>
-internal readonly record struct QueryOutcome(QueryResult Result, int InputSeries, long Newest, TimeSpan Work);
+internal readonly record struct QueryOutcome(QueryResult Result, int InputSeries, long Newest, TimeSpan Work)
+{
+    /// <summary>Samples that were read for it.</summary>
+    public long Samples { get; init; }
+
+    /// <summary>Where its time went.</summary>
+    public QueryTimes Times { get; init; }
+}
 
 /// <summary>What an evaluation reads.</summary>
 /// <param name="Source">The samples.</param>
@@ -29,8 +36,14 @@ internal readonly record struct QueryInput(ISeriesSource Source, int InputSeries
 /// Evaluates expressions: asks the grains that may hold what the selectors want, all at once within a bound, and then evaluates
 /// without waiting for anything. Grains of other services than the one that a selector names by <c>job="..."</c> are not asked.
 /// </summary>
-internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments)
+internal sealed class QueryCoordinator(
+    IGrainFactory grains, QueryGate gate, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<QueryCoordinator> log)
 {
+    /// <summary>As much of a slow query's text is logged.</summary>
+    private const int LoggedText = 1_000;
+
+    private const string Standing = "standing";
+
     /// <summary>Estimate of finding, unpacking and passing on a sample, which takes some tens of nanoseconds.</summary>
     private static readonly TimeSpan PerSample = TimeSpan.FromTicks(1);
 
@@ -40,38 +53,79 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
     /// <summary>The rules that expressions are evaluated by.</summary>
     public EvaluationOptions Evaluation { get; } = new();
 
+    /// <summary>The value of a watched expression at one moment.</summary>
+    /// <param name="text">The expression as written, for the places in remarks.</param>
+    /// <param name="expr">The same, parsed.</param>
+    /// <param name="timeMs">Milliseconds since 1970.</param>
+    /// <param name="subscriber">Key of the standing query to tell of changes.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <exception cref="EvaluationException">The expression cannot be evaluated on this data.</exception>
+    /// <exception cref="RefusalException">A limit is hit, it took too long, or a grain cannot be reached.</exception>
+    public async Task<QueryOutcome> InstantAsync(string text, Expr expr, long timeMs, string subscriber, CancellationToken ct) =>
+        // Continues where it was called: a standing query evaluates in its grain's turn.
+        await WithinTimeAsync(Standing, token => EvaluateAsync(text, expr, new StepGrid(timeMs, 1, 1), instant: true, Evaluation, subscriber, new QueryRun(), token), ct).ConfigureAwait(true);
+
     /// <summary>The value at one moment.</summary>
     /// <param name="text">The expression as written, for the places in remarks.</param>
     /// <param name="expr">The same, parsed.</param>
     /// <param name="timeMs">Milliseconds since 1970.</param>
-    /// <param name="subscriber">Key of the standing query to tell of changes, or null.</param>
+    /// <param name="terms">Who asks, and by what rules it is evaluated.</param>
     /// <param name="ct">Gives up.</param>
     /// <exception cref="EvaluationException">The expression cannot be evaluated on this data.</exception>
-    /// <exception cref="RefusalException">A limit is hit, it took too long, or a grain cannot be reached.</exception>
-    public Task<QueryOutcome> InstantAsync(string text, Expr expr, long timeMs, string? subscriber, CancellationToken ct) =>
-        MeasuredAsync(subscriber is null ? "instant" : "standing", async token =>
-        {
-            var input = await FetchAsync(expr, new StepGrid(timeMs, 1, 1), subscriber, token).ConfigureAwait(true);
-            var start = clock.GetTimestamp();
-            return Outcome(Evaluator.Instant(text, expr, timeMs, input.Source, Evaluation, token), input, start);
-        }, ct);
+    /// <exception cref="RefusalException">A limit is hit, it took too long, too many others are running, or a grain cannot be reached.</exception>
+    public Task<QueryOutcome> InstantAsync(string text, Expr expr, long timeMs, QueryTerms terms, CancellationToken ct) =>
+        AskedAsync(text, terms, (run, token) => EvaluateAsync(text, expr, new StepGrid(timeMs, 1, 1), instant: true, RulesOf(terms), null, run, token), ct);
 
     /// <summary>The values over a range, one per step.</summary>
-    /// <inheritdoc cref="InstantAsync"/>
-    public Task<QueryOutcome> RangeAsync(string text, Expr expr, StepGrid grid, CancellationToken ct) =>
-        MeasuredAsync("range", async token =>
-        {
-            var input = await FetchAsync(expr, grid, null, token).ConfigureAwait(true);
-            var start = clock.GetTimestamp();
-            return Outcome(Evaluator.Range(text, expr, grid, input.Source, Evaluation, token), input, start);
-        }, ct);
+    /// <inheritdoc cref="InstantAsync(string, Expr, long, QueryTerms, CancellationToken)"/>
+    public Task<QueryOutcome> RangeAsync(string text, Expr expr, StepGrid grid, QueryTerms terms, CancellationToken ct) =>
+        AskedAsync(text, terms, (run, token) => EvaluateAsync(text, expr, grid, instant: false, RulesOf(terms), null, run, token), ct);
 
     /// <summary>The series with a sample in [from, to] that a selector finds, each with its newest one.</summary>
-    /// <exception cref="RefusalException">A limit is hit, it took too long, or a grain cannot be reached.</exception>
-    public Task<IReadOnlyList<SeriesSamples>> SeriesAsync(IReadOnlyList<LabelMatcher> matchers, long fromMs, long toMs, CancellationToken ct) =>
-        MeasuredAsync("series", async token => (await SelectAsync([Spec(matchers, fromMs, toMs, newestOnly: true)], null, token).ConfigureAwait(true))[0], ct);
+    /// <exception cref="RefusalException">A limit is hit, it took too long, too many others are running, or a grain cannot be reached.</exception>
+    public Task<IReadOnlyList<SeriesSamples>> SeriesAsync(string text, IReadOnlyList<LabelMatcher> matchers, long fromMs, long toMs, QueryTerms terms, CancellationToken ct) =>
+        AskedAsync(text, terms, async (run, token) =>
+        {
+            var found = (await SelectAsync([Spec(matchers, fromMs, toMs, newestOnly: true)], null, token).ConfigureAwait(false))[0];
+            run.Samples = found.Count;
+            return found;
+        }, ct);
 
-    private async Task<T> MeasuredAsync<T>(string kind, Func<CancellationToken, Task<T>> query, CancellationToken ct)
+    /// <summary>The grains of all services.</summary>
+    /// <exception cref="RefusalException">The list cannot be had for the moment.</exception>
+    public async Task<IReadOnlyList<string>> GrainsAsync(CancellationToken ct) => (await ListAsync(null, ct).ConfigureAwait(false)).Grains;
+
+    private EvaluationOptions RulesOf(QueryTerms terms) => terms.LookbackMs is { } lookback ? Evaluation with { LookbackMs = lookback } : Evaluation;
+
+    /// <summary>A query that somebody asked: it waits for its place, and is logged where it was slow.</summary>
+    private async Task<T> AskedAsync<T>(string text, QueryTerms terms, Func<QueryRun, CancellationToken, Task<T>> query, CancellationToken ct)
+    {
+        var start = clock.GetTimestamp();
+        var run = new QueryRun();
+        try
+        {
+            return await WithinTimeAsync(terms.Kind, async token =>
+            {
+                using var place = terms.Queues ? await gate.EnterAsync(token).ConfigureAwait(false) : default;
+                run.Queued = clock.GetElapsedTime(start);
+                return await query(run, token).ConfigureAwait(false);
+            }, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            var took = clock.GetElapsedTime(start);
+            if (took >= options.SlowQueryThreshold) Slow(text, terms, took, run);
+        }
+    }
+
+    private void Slow(string text, QueryTerms terms, TimeSpan took, QueryRun run)
+    {
+        instruments.SlowQueries.Add(1, new KeyValuePair<string, object?>("kind", terms.Kind));
+        var shown = text.Length <= LoggedText ? text : $"{text.AsSpan(0, LoggedText)}... ({text.Length} characters)";
+        MetricsLog.SlowQuery(log, terms.Kind, took.TotalSeconds, run.Queued.TotalSeconds, run.Samples, terms.Caller, shown);
+    }
+
+    private async Task<T> WithinTimeAsync<T>(string kind, Func<CancellationToken, Task<T>> query, CancellationToken ct)
     {
         var start = clock.GetTimestamp();
         using var timeout = new CancellationTokenSource(options.QueryTimeout, clock);
@@ -94,13 +148,28 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
         }
     }
 
-    // The evaluation does not wait for anything, so its time is the processor's; the grains' reading is not, and is counted by what they read.
-    private QueryOutcome Outcome(QueryResult result, QueryInput input, long start) =>
-        new(result, input.InputSeries, input.Newest, clock.GetElapsedTime(start) + input.Samples * PerSample);
-
-    private async Task<QueryInput> FetchAsync(Expr expr, StepGrid grid, string? subscriber, CancellationToken ct)
+    private async Task<QueryOutcome> EvaluateAsync(
+        string text, Expr expr, StepGrid grid, bool instant, EvaluationOptions rules, string? subscriber, QueryRun run, CancellationToken token)
     {
-        var wanted = SelectorCollector.Collect(expr, grid, Evaluation);
+        var fetching = clock.GetTimestamp();
+        var input = await FetchAsync(expr, grid, rules, subscriber, token).ConfigureAwait(true);
+        run.Samples = input.Samples;
+        var start = clock.GetTimestamp();
+        var result = instant
+            ? Evaluator.Instant(text, expr, grid.StartMs, input.Source, rules, token)
+            : Evaluator.Range(text, expr, grid, input.Source, rules, token);
+        var evaluated = clock.GetElapsedTime(start);
+        // The evaluation does not wait for anything, so its time is the processor's; the grains' reading is not, and is counted by what they read.
+        return new QueryOutcome(result, input.InputSeries, input.Newest, evaluated + input.Samples * PerSample)
+        {
+            Samples = input.Samples,
+            Times = new QueryTimes(run.Queued, clock.GetElapsedTime(fetching, start), evaluated),
+        };
+    }
+
+    private async Task<QueryInput> FetchAsync(Expr expr, StepGrid grid, EvaluationOptions rules, string? subscriber, CancellationToken ct)
+    {
+        var wanted = SelectorCollector.Collect(expr, grid, rules);
         var source = new PrefetchedSeries();
         if (wanted.Count == 0) return new QueryInput(source, 0, long.MinValue, 0);
         // The range leaves its first moment out.
@@ -145,9 +214,7 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
 
     private async Task<IEnumerable<string>> CandidatesAsync(SelectorSpec[] selectors, string? subscriber, CancellationToken ct)
     {
-        var list = known;
-        var newer = await ReachAsync(grains.GetGrain<IServiceIndexGrain>(IServiceIndexGrain.Key).ListAsync(list.Grains.Length, subscriber), ct).ConfigureAwait(true);
-        if (newer is not null) known = list = newer;
+        var list = await ListAsync(subscriber, ct).ConfigureAwait(true);
         var services = new HashSet<string>(StringComparer.Ordinal);
         foreach (var selector in selectors)
         {
@@ -156,6 +223,13 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
             services.Add(job.Value);
         }
         return list.Grains.Where((_, i) => services.Contains(list.Services[i]));
+    }
+
+    private async Task<GrainList> ListAsync(string? subscriber, CancellationToken ct)
+    {
+        var list = known;
+        var newer = await ReachAsync(grains.GetGrain<IServiceIndexGrain>(IServiceIndexGrain.Key).ListAsync(list.Grains.Length, subscriber), ct).ConfigureAwait(true);
+        return newer is null ? list : known = newer;
     }
 
     private static async Task<T> ReachAsync<T>(Task<T> call, CancellationToken ct)
@@ -177,4 +251,12 @@ internal sealed class QueryCoordinator(IGrainFactory grains, IOptions<MetricsOpt
         To = to,
         NewestOnly = newestOnly,
     };
+
+    /// <summary>How far a query has come, for the log of slow ones, which has those that failed too.</summary>
+    private sealed class QueryRun
+    {
+        public TimeSpan Queued { get; set; }
+
+        public long Samples { get; set; }
+    }
 }

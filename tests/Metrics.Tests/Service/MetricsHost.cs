@@ -56,11 +56,18 @@ internal sealed class MetricsHost : IAsyncDisposable
 
     public IMonitoredServiceGrain Grain(string key) => Services.GetRequiredService<IGrainFactory>().GetGrain<IMonitoredServiceGrain>(key);
 
-    public static async Task<MetricsHost> StartAsync(string? directory = null, string? postgres = null, TimeProvider? clock = null, params (string Key, string Value)[] settings)
+    public static Task<MetricsHost> StartAsync(string? directory = null, string? postgres = null, TimeProvider? clock = null, params (string Key, string Value)[] settings) =>
+        StartAsync(directory, postgres, clock, null, settings);
+
+    /// <summary>The same, whose log the test reads.</summary>
+    public static Task<MetricsHost> StartAsync(LogCapture logs, params (string Key, string Value)[] settings) => StartAsync(null, null, null, logs, settings);
+
+    private static async Task<MetricsHost> StartAsync(string? directory, string? postgres, TimeProvider? clock, LogCapture? logs, (string Key, string Value)[] settings)
     {
         var folder = directory ?? System.IO.Directory.CreateTempSubdirectory("vigil-metrics-").FullName;
         var builder = WebApplication.CreateBuilder();
         builder.Logging.ClearProviders();
+        if (logs is not null) builder.Logging.AddProvider(logs);
         var values = new Dictionary<string, string?>
         {
             ["Listen:GrpcPort"] = "0",

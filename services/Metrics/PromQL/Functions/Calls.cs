@@ -67,7 +67,7 @@ internal static class Calls
             evaluator.Cancellation.ThrowIfCancellationRequested();
             var plain = input.Boundary == Boundary.Plain && !series.HasHistograms && series.StartTimes.IsEmpty;
             var (column, histograms) = plain
-                ? (Floats(series, input, function, scalars, grid), null)
+                ? (Floats(evaluator.Cancellation, series, input, function, scalars, grid), null)
                 : Mixed(evaluator, call, series, input, function, scalars, grid);
             var anyFloat = column.AsSpan().ContainsAnyPresent();
             if (!anyFloat && histograms is null) continue;
@@ -81,7 +81,7 @@ internal static class Calls
         return name == "absent_over_time" ? Absent(new(result), argument, grid) : new(result);
     }
 
-    private static double[] Floats(RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
+    private static double[] Floats(CancellationToken cancellation, RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
     {
         var column = Samples.NoneOf(grid.Steps);
         var times = series.Times.Span;
@@ -90,6 +90,8 @@ internal static class Calls
         Span<double> atStep = stackalloc double[scalars.Length];
         for (var step = 0; step < grid.Steps; step++)
         {
+            // A window may have as many samples as a query may load.
+            cancellation.ThrowIfCancellationRequested();
             var end = input.EndOf(grid, step);
             from = Evaluator.Advance(times, from, end - input.RangeMs);
             to = Evaluator.Advance(times, Math.Max(from, to), end);

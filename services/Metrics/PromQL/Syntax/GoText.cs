@@ -40,6 +40,9 @@ internal static class GoText
     /// <summary>A float as Prometheus' HTTP API writes it: with an exponent below 1e-6 and from 1e21.</summary>
     public static string FloatJson(double value) => Float(value, 1e-6, 1e21);
 
+    /// <summary>strconv.FormatFloat(value, 'e', -1, 64): always with an exponent, as alerts show their values.</summary>
+    public static string FloatE(double value) => value == 0 ? $"{Float(value)}e+00" : Float(value, double.PositiveInfinity, 0);
+
     private static string Float(double value, double plainFrom, double plainBelow)
     {
         var magnitude = Math.Abs(value);
