@@ -53,7 +53,9 @@ internal sealed class Evaluator
             VectorBlock vector => WithoutDroppedNames(vector, grid.Steps).Series,
             _ => throw new InvalidOperationException("a scalar or a vector was checked for"),
         };
-        var matrix = series.Select(s => ToSamples(s, grid)).ToArray();
+        var moments = new long[grid.Steps];
+        for (var step = 0; step < moments.Length; step++) moments[step] = grid.TimeOf(step);
+        var matrix = series.Select(s => ToSamples(s, moments)).ToArray();
         Array.Sort(matrix, static (a, b) => LabelOrder.Compare(a.Labels, b.Labels));
         return evaluator.Result(new MatrixValue(matrix));
     }
@@ -193,16 +195,18 @@ internal sealed class Evaluator
         Histograms = s.Histograms is null ? null : Array.ConvertAll(s.Histograms, static h => h?.Multiply(-1)),
     }).ToArray());
 
-    private static SeriesSamples ToSamples(BlockSeries series, StepGrid grid)
+    /// <summary>The samples of a series; those that have one at each of the moments share them.</summary>
+    private static SeriesSamples ToSamples(BlockSeries series, long[] moments)
     {
         var count = 0;
-        for (var step = 0; step < grid.Steps; step++) count += series.Has(step) ? 1 : 0;
+        for (var step = 0; step < moments.Length; step++) count += series.Has(step) ? 1 : 0;
+        if (count == moments.Length && series.Histograms is null) return new(series.Labels, moments, series.Values);
         var (times, values) = (new long[count], new double[count]);
         var histograms = series.Histograms is null ? null : new FloatHistogram?[count];
         for (int step = 0, at = 0; at < count; step++)
         {
             if (!series.Has(step)) continue;
-            times[at] = grid.TimeOf(step);
+            times[at] = moments[step];
             values[at] = series.Values[step];
             if (histograms is not null && (histograms[at] = series.Histograms![step]) is not null) values[at] = double.NaN;
             at++;

@@ -4,7 +4,7 @@ namespace Vigil.Metrics.PromQL;
 
 /// <summary>The value of a function in one window, or <see cref="Samples.Absent"/>.</summary>
 /// <param name="scalars">The other arguments, at this step.</param>
-internal delegate double RangeFunction(Window window, ReadOnlySpan<double> scalars);
+internal delegate double RangeFunction(in Window window, ReadOnlySpan<double> scalars);
 
 /// <summary>Functions over range vectors. Those over time are here, those of change in <see cref="RateFunctions"/>.</summary>
 internal static class RangeFunctions
@@ -13,42 +13,42 @@ internal static class RangeFunctions
     {
         ["avg_over_time"] = Average,
         ["sum_over_time"] = Sum,
-        ["min_over_time"] = (w, _) => w.Values[Extreme(w.Values, static (value, best) => value < best)],
-        ["max_over_time"] = (w, _) => w.Values[Extreme(w.Values, static (value, best) => value > best)],
+        ["min_over_time"] = (in w, _) => w.Values[Extreme(w.Values, static (value, best) => value < best)],
+        ["max_over_time"] = (in w, _) => w.Values[Extreme(w.Values, static (value, best) => value > best)],
         // Of equals the last.
-        ["ts_of_min_over_time"] = (w, _) => w.Times[Extreme(w.Values, static (value, best) => value <= best)] / 1000d,
-        ["ts_of_max_over_time"] = (w, _) => w.Times[Extreme(w.Values, static (value, best) => value >= best)] / 1000d,
-        ["count_over_time"] = (w, _) => w.Count,
-        ["first_over_time"] = (w, _) => w.Values[0],
-        ["last_over_time"] = (w, _) => w.Values[^1],
-        ["ts_of_first_over_time"] = (w, _) => w.Times[0] / 1000d,
-        ["ts_of_last_over_time"] = (w, _) => w.Times[^1] / 1000d,
-        ["present_over_time"] = (_, _) => 1,
-        ["absent_over_time"] = (_, _) => 1,
-        ["stddev_over_time"] = (w, _) => Math.Sqrt(Variance(w.Values)),
-        ["stdvar_over_time"] = (w, _) => Variance(w.Values),
-        ["quantile_over_time"] = (w, scalars) => Quantiles.Of(scalars[0], w.Values.ToArray()),
+        ["ts_of_min_over_time"] = (in w, _) => w.Times[Extreme(w.Values, static (value, best) => value <= best)] / 1000d,
+        ["ts_of_max_over_time"] = (in w, _) => w.Times[Extreme(w.Values, static (value, best) => value >= best)] / 1000d,
+        ["count_over_time"] = (in w, _) => w.Count,
+        ["first_over_time"] = (in w, _) => w.Values[0],
+        ["last_over_time"] = (in w, _) => w.Values[^1],
+        ["ts_of_first_over_time"] = (in w, _) => w.Times[0] / 1000d,
+        ["ts_of_last_over_time"] = (in w, _) => w.Times[^1] / 1000d,
+        ["present_over_time"] = (in _, _) => 1,
+        ["absent_over_time"] = (in _, _) => 1,
+        ["stddev_over_time"] = (in w, _) => Math.Sqrt(Variance(w.Values)),
+        ["stdvar_over_time"] = (in w, _) => Variance(w.Values),
+        ["quantile_over_time"] = (in w, scalars) => Quantiles.Of(scalars[0], w.Values.ToArray()),
         ["mad_over_time"] = MedianDeviation,
         ["double_exponential_smoothing"] = Smoothed,
-        ["rate"] = (w, _) => RateFunctions.Extrapolated(w, isCounter: true, perSecond: true),
-        ["increase"] = (w, _) => RateFunctions.Extrapolated(w, isCounter: true, perSecond: false),
-        ["delta"] = (w, _) => RateFunctions.Extrapolated(w, isCounter: false, perSecond: false),
-        ["irate"] = (w, _) => RateFunctions.LastTwo(w, isRate: true),
-        ["idelta"] = (w, _) => RateFunctions.LastTwo(w, isRate: false),
-        ["deriv"] = (w, _) => w.Count < 2 ? Samples.Absent : RateFunctions.Regression(w, w.Times[0]).Slope,
+        ["rate"] = (in w, _) => RateFunctions.Extrapolated(w, isCounter: true, perSecond: true),
+        ["increase"] = (in w, _) => RateFunctions.Extrapolated(w, isCounter: true, perSecond: false),
+        ["delta"] = (in w, _) => RateFunctions.Extrapolated(w, isCounter: false, perSecond: false),
+        ["irate"] = (in w, _) => RateFunctions.LastTwo(w, isRate: true),
+        ["idelta"] = (in w, _) => RateFunctions.LastTwo(w, isRate: false),
+        ["deriv"] = (in w, _) => w.Count < 2 ? Samples.Absent : RateFunctions.Regression(w, w.Times[0]).Slope,
         ["predict_linear"] = RateFunctions.Predict,
         ["changes"] = RateFunctions.Changes,
         ["resets"] = RateFunctions.Resets,
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    private static double Average(Window window, ReadOnlySpan<double> scalars)
+    private static double Average(in Window window, ReadOnlySpan<double> scalars)
     {
         var mean = default(Mean);
         foreach (var value in window.Values) mean.Add(value);
         return mean.Value;
     }
 
-    private static double Sum(Window window, ReadOnlySpan<double> scalars)
+    private static double Sum(in Window window, ReadOnlySpan<double> scalars)
     {
         var sum = default(KahanSum);
         foreach (var value in window.Values) sum.Add(value);
@@ -81,7 +81,7 @@ internal static class RangeFunctions
         return (squares.Sum + squares.Compensation) / count;
     }
 
-    private static double MedianDeviation(Window window, ReadOnlySpan<double> scalars)
+    private static double MedianDeviation(in Window window, ReadOnlySpan<double> scalars)
     {
         var values = window.Values.ToArray();
         // Without an order among them there is no median.
@@ -92,7 +92,7 @@ internal static class RangeFunctions
     }
 
     /// <summary>Holt's linear method: a level and a trend, each smoothed exponentially.</summary>
-    private static double Smoothed(Window window, ReadOnlySpan<double> scalars)
+    private static double Smoothed(in Window window, ReadOnlySpan<double> scalars)
     {
         var (smoothing, trendFactor) = (scalars[0], scalars[1]);
         if (smoothing is not (> 0 and < 1))

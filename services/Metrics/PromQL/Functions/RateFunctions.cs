@@ -8,28 +8,35 @@ internal static class RateFunctions
     /// enough (1.1 times their mean distance), else by half that distance. A counter that falls was reset and counts from zero;
     /// its extrapolation to the left stops where it would have been zero.
     /// </summary>
-    public static double Extrapolated(Window window, bool isCounter, bool perSecond)
+    public static double Extrapolated(in Window window, bool isCounter, bool perSecond)
     {
         if (window.Count < 2 && window.StartTimes.IsEmpty) return Samples.Absent;
         var times = window.Times;
         var values = window.Values;
         var change = values[^1] - values[0];
-        if (isCounter)
-        {
-            for (var i = 1; i < values.Length; i++)
-            {
-                if (values[i] < values[i - 1] || StartTimes.IsReset(window.StartTimes, times, i)) change += values[i - 1];
-            }
-        }
+        if (isCounter) change = WithResets(change, values, times, window.StartTimes);
         var zero = isCounter ? StartTimes.OfZero(window.StartTimes, times, window.StartMs) : null;
         if (Factor(window, times, values[0], change, isCounter, perSecond, zero) is not { } factor) return Samples.Absent;
         if (zero is not null) change += values[0];
         return change * factor;
     }
 
+    /// <summary>A counter's change with what it had counted before each of its resets.</summary>
+    private static double WithResets(double change, ReadOnlySpan<double> values, ReadOnlySpan<long> times, ReadOnlySpan<long> starts)
+    {
+        var before = values[0];
+        for (var i = 1; i < values.Length; i++)
+        {
+            var value = values[i];
+            if (value < before || (!starts.IsEmpty && StartTimes.IsReset(starts, times, i))) change += before;
+            before = value;
+        }
+        return change;
+    }
+
     /// <summary>What the change between samples is multiplied by to be that of the whole window; null where one sample alone tells nothing.</summary>
     /// <param name="zero">When the first sample's counter was zero: it is one sample more, and nothing is extrapolated to the left of it.</param>
-    public static double? Factor(Window window, ReadOnlySpan<long> times, double first, double change, bool isCounter, bool perSecond, long? zero)
+    public static double? Factor(in Window window, ReadOnlySpan<long> times, double first, double change, bool isCounter, bool perSecond, long? zero)
     {
         if (times.Length < 2 && zero is null) return null;
         var toEnd = (window.EndMs - times[^1]) / 1000d;
@@ -53,7 +60,7 @@ internal static class RateFunctions
         return perSecond ? factor / (window.RangeMs / 1000d) : factor;
     }
 
-    public static double LastTwo(Window window, bool isRate)
+    public static double LastTwo(in Window window, bool isRate)
     {
         if (window.Count < 2) return Samples.Absent;
         var milliseconds = window.Times[^1] - window.Times[^2];
@@ -64,7 +71,7 @@ internal static class RateFunctions
         return isRate ? change / (milliseconds / 1000d) : change;
     }
 
-    public static double Predict(Window window, ReadOnlySpan<double> scalars)
+    public static double Predict(in Window window, ReadOnlySpan<double> scalars)
     {
         if (window.Count < 2) return Samples.Absent;
         var (slope, intercept) = Regression(window, window.EvaluatedAtMs);
@@ -72,7 +79,7 @@ internal static class RateFunctions
     }
 
     /// <summary>Least squares: the change per second and the value at a time. Times are counted from it, as sums of large ones lose digits.</summary>
-    public static (double Slope, double Intercept) Regression(Window window, long atMs)
+    public static (double Slope, double Intercept) Regression(in Window window, long atMs)
     {
         KahanSum sumX = default, sumY = default, sumXY = default, sumXX = default;
         var constant = true;
@@ -95,7 +102,7 @@ internal static class RateFunctions
         return (slope, totalY / n - slope * totalX / n);
     }
 
-    public static double Changes(Window window, ReadOnlySpan<double> scalars)
+    public static double Changes(in Window window, ReadOnlySpan<double> scalars)
     {
         var changes = 0;
         for (var i = 1; i < window.Count; i++)
@@ -106,7 +113,7 @@ internal static class RateFunctions
         return changes;
     }
 
-    public static double Resets(Window window, ReadOnlySpan<double> scalars)
+    public static double Resets(in Window window, ReadOnlySpan<double> scalars)
     {
         var resets = 0;
         for (var i = 1; i < window.Count; i++)
