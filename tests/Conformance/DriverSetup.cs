@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Security.Cryptography;
 using Vigil.Testing;
 
 namespace Vigil.Conformance;
@@ -14,7 +13,7 @@ public static class DriverSetup
     public const string Python = "grpcio";
 
     private static readonly string Here = AppContext.BaseDirectory;
-    private static readonly Lazy<string?> NodeProblem = new(FindNodeProblem);
+    private static readonly Lazy<string?> NodeProblem = new(() => NodeModules.Install(Path.Combine(Here, "drivers"), Modules));
     private static readonly Lazy<(string? Program, string? Problem)> PythonProgram = new(FindPython);
 
     public static string[] All => [Node, Python];
@@ -35,25 +34,6 @@ public static class DriverSetup
     }
 
     private static string Modules => Path.Combine(Here, "drivers-installed");
-
-    private static string? FindNodeProblem()
-    {
-        if (Needs.Find("node") is null || Needs.Find("npm") is not { } npm) return "not installed: node and npm";
-        var wanted = Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(Here, "drivers", "package-lock.json"))));
-        var stamp = Path.Combine(Modules, "installed");
-        if (File.Exists(stamp) && File.ReadAllText(stamp) == wanted) return null;
-        Directory.CreateDirectory(Modules);
-        foreach (var file in new[] { "package.json", "package-lock.json" }) File.Copy(Path.Combine(Here, "drivers", file), Path.Combine(Modules, file), overwrite: true);
-        var start = new ProcessStartInfo(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
-        {
-            WorkingDirectory = Modules,
-            RedirectStandardError = true,
-            RedirectStandardOutput = true,
-        };
-        if (Run(start) is { } problem) return $"npm ci failed: {problem}";
-        File.WriteAllText(stamp, wanted);
-        return null;
-    }
 
     private static (string?, string?) FindPython()
     {
