@@ -33,6 +33,10 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(1, 10_000_000)]
     public int MaxSeriesPerStream { get; set; } = 100_000;
 
+    /// <summary>Series that one caller, by its token, may declare on all of its open push streams together.</summary>
+    [Range(1, 100_000_000)]
+    public int MaxSeriesPerCaller { get; set; } = 1_000_000;
+
     /// <summary>Push streams open at once in this process.</summary>
     [Range(1, 1_000_000)]
     public int MaxPushStreams { get; set; } = 2_000;

@@ -37,6 +37,7 @@ internal static class MetricsServices
         services.AddSingleton<RuleTable>();
         services.AddSingleton<RuleWriter>();
         services.AddSingleton<StreamLimits>();
+        services.AddSingleton<PushCallers>();
         services.AddSingleton<WatchCallers>();
         services.AddSingleton(s => new StandingBudget(
             s.GetRequiredService<IOptions<MetricsOptions>>().Value.StandingQueryShare * Environment.ProcessorCount, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<MetricsInstruments>()));

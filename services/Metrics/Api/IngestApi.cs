@@ -9,7 +9,7 @@ namespace Vigil.Metrics.Api;
 /// <summary>The streaming way in: <c>vigil.metrics.v1.MetricsIngest</c>.</summary>
 [RequireScope(Scope.Ingest)]
 internal sealed class IngestApi(
-    SeriesRouter router, SampleColumnsPool columns, SeriesRules rules, StreamLimits limits, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, IHostApplicationLifetime lifetime, ILogger<IngestApi> log)
+    SeriesRouter router, SampleColumnsPool columns, SeriesRules rules, StreamLimits limits, PushCallers callers, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, IHostApplicationLifetime lifetime, ILogger<IngestApi> log)
     : IngestBase
 {
     private const int MaxStreamIdLength = 64;
@@ -20,7 +20,8 @@ internal sealed class IngestApi(
         var open = await ReadOpenAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
         if (open is null) return;
         MetricsLog.PushOpened(log, open.StreamId, context.GetHttpContext().GetActor());
-        var series = new PushSeries(router, rules, options.Value);
+        using var caller = callers.Enter(context.GetHttpContext().GetToken());
+        var series = new PushSeries(router, rules, caller, options.Value);
         var session = new PushSession(open.StreamId, open.Labels, series, router, columns, options.Value, clock, instruments);
         var reason = "closed by the caller";
         try

@@ -29,7 +29,7 @@ internal sealed class PushTarget(string key, IMonitoredServiceGrain grain)
 internal sealed record PushedSeries(uint Number, LabelSet Labels, SeriesKind Kind, PushTarget Target, int Id);
 
 /// <summary>The series that one push stream has declared, by the caller's numbers.</summary>
-internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, MetricsOptions options)
+internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, PushCallers.PushCaller caller, MetricsOptions options)
 {
     // Dense numbers, which callers are advised to use, find their series by index.
     private readonly Dictionary<uint, PushedSeries> sparse = [];
@@ -60,6 +60,7 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
             if (series.Number < (uint)dense.Length) dense[series.Number] = null;
             sparse.Remove(series.Number);
             count--;
+            caller.Remove();
         }
     }
 
@@ -78,7 +79,8 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
         {
             var (number, spec) = accepted[i];
             if (routed[i].LimitHit is { } limit) refusals.Add(number, spec.Labels.ToString(), RefusalReason.SeriesLimit, limit);
-            else Add(number, spec, routed[i]);
+            else if (Add(number, spec, routed[i])) continue;
+            caller.Remove();
         }
         return refusals;
     }
@@ -107,6 +109,7 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
         }
         if (count + pending >= options.MaxSeriesPerStream)
             return Refuse(set.ToString(), RefusalReason.SeriesLimit, $"the stream has {count + pending} series, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSeriesPerStream)})");
+        if (!caller.TryAdd()) return Refuse(set.ToString(), RefusalReason.SeriesLimit, caller.Limit);
         return new SeriesSpec { Labels = set, Kind = kind, Unit = Cut(declaration.Unit, 63), Help = Cut(declaration.Help, 1024) };
 
         SeriesSpec? Refuse(string series, RefusalReason reason, string detail)
@@ -116,10 +119,10 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
         }
     }
 
-    private void Add(uint number, SeriesSpec spec, RoutedSeries routed)
+    private bool Add(uint number, SeriesSpec spec, RoutedSeries routed)
     {
         // Given twice in one message: the first stands.
-        if (TryFind(number, out _)) return;
+        if (TryFind(number, out _)) return false;
         if (!targets.TryGetValue(routed.Grain, out var target)) targets.Add(routed.Grain, target = new PushTarget(routed.Grain, router.Grain(routed.Grain)));
         var series = new PushedSeries(number, spec.Labels, spec.Kind, target, routed.Id);
         target.ById[routed.Id] = series;
@@ -128,9 +131,10 @@ internal sealed class PushSeries(SeriesRouter router, SeriesRules rules, Metrics
         {
             if (number >= (uint)dense.Length) Array.Resize(ref dense, (int)Math.Max(number + 1, dense.Length * 2));
             dense[number] = series;
-            return;
+            return true;
         }
         sparse[number] = series;
+        return true;
     }
 
     // OpenTelemetry's name of what Prometheus calls job.

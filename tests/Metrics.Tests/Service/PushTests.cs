@@ -326,12 +326,50 @@ public sealed class PushTests
     }
 
     [Fact]
+    public async Task Push_SeriesOfOneTokenOnSeveralStreams_AreLimitedTogether()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxSeriesPerCaller", "3"), ("Auth:TokenHashes:ingest:0", MetricsHost.Hash("other"))]);
+        using var one = await host.OpenAsync("s1");
+        await one.DeclareAsync(PushClient.Series(1, "a"), PushClient.Series(2, "b"));
+        await one.SendAsync(1, (1, Now, 1), (2, Now, 1));
+        Assert.Equal(2u, (await one.AckAsync()).Accepted);
+        using var two = await host.OpenAsync("s2");
+        await two.DeclareAsync(PushClient.Series(1, "c"), PushClient.Series(2, "d"));
+        var refusal = await two.RefusalAsync();
+        Assert.Equal((2u, RefusalReason.SeriesLimit), (refusal.SeriesId, refusal.Reason));
+        Assert.Contains("Metrics:MaxSeriesPerCaller", refusal.Detail);
+        await two.SendAsync(1, (1, Now, 1));
+        Assert.Equal(1u, (await two.AckAsync()).Accepted);
+
+        // Full: no further stream of this token, while others go on.
+        using (var call = host.Ingest.Push(MetricsHost.Auth))
+        {
+            await call.RequestStream.WriteAsync(new PushRequest { Open = new Open { StreamId = "s3" } }).DefaultTimeout();
+            var failure = await new PushClient(call).FailureAsync();
+            Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
+            Assert.Contains("Metrics:MaxSeriesPerCaller", failure.Status.Detail);
+        }
+        using (var call = host.Ingest.Push(new Metadata { { "authorization", "Bearer other" } }))
+        {
+            await call.RequestStream.WriteAsync(new PushRequest { Open = new Open { StreamId = "s4" } }).DefaultTimeout();
+            Assert.NotNull((await new PushClient(call).ReadAsync()).Opened);
+        }
+
+        // What a stream had is free again at its end.
+        await one.CloseAsync();
+        using var again = await host.OpenAsync("s5");
+        await again.DeclareAsync(PushClient.Series(1, "e"), PushClient.Series(2, "f"));
+        await again.SendAsync(1, (1, Now, 1), (2, Now, 1));
+        Assert.Equal(2u, (await again.AckAsync()).Accepted);
+    }
+
+    [Fact]
     public async Task Push_WhileTheDiskIsBusy_ReadsNoFurtherThanTheFramesInFlight()
     {
         await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxFramesInFlight", "4")]);
         var options = host.Services.GetRequiredService<IOptions<MetricsOptions>>().Value;
         var router = host.Services.GetRequiredService<SeriesRouter>();
-        var series = new PushSeries(router, new SeriesRules(), options);
+        var series = new PushSeries(router, new SeriesRules(), host.Services.GetRequiredService<PushCallers>().Enter("one"), options);
         var declare = new Declare();
         declare.Series.Add(PushClient.Series(1, "m"));
         Assert.Empty(await series.DeclareAsync(declare, new Dictionary<string, string>()).DefaultTimeout());
