@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Options;
 using Vigil.Alerting.Grains;
 using Vigil.Alerting.Policies;
-using Vigil.ServiceDefaults.Yaml;
 using Vigil.ServiceDefaults;
+using Vigil.ServiceDefaults.Yaml;
 
 namespace Vigil.Alerting.Watch;
 
