@@ -97,6 +97,17 @@ internal sealed class MetricsProcess : IAsyncDisposable
         return answer.RootElement.GetProperty("data").GetProperty("result").GetArrayLength();
     }
 
+    /// <summary>What the collector says, for people.</summary>
+    public async Task<string> HeapAsync()
+    {
+        var lines = (await http.GetStringAsync("/metrics")).Split('\n').Where(l => l.StartsWith("dotnet_gc_", StringComparison.Ordinal)).Select(l => l.Split(' '));
+        var values = lines.Where(l => l.Length == 2).ToDictionary(l => l[0], l => double.Parse(l[1], CultureInfo.InvariantCulture));
+        var parts = new[] { "gen0", "gen1", "gen2", "loh", "poh" }.Select(g => $"{g} {Mb($"dotnet_gc_last_collection_heap_size_bytes{{gc_heap_generation=\"{g}\"}}")}");
+        return $"managed heap after its last collection: {string.Join(", ", parts)}; committed {Mb("dotnet_gc_last_collection_memory_committed_size_bytes")}";
+
+        string Mb(string name) => $"{values.GetValueOrDefault(name) / 1e6:N0} MB";
+    }
+
     public async ValueTask DisposeAsync()
     {
         Channel.Dispose();

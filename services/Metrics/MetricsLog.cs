@@ -11,6 +11,9 @@ internal static partial class MetricsLog
     [LoggerMessage(2, LogLevel.Information, "{Grain} restored: {Series} series, {Streams} streams, {JournalBytes} bytes of journal replayed", EventName = "ServiceRestored")]
     public static partial void ServiceRestored(ILogger logger, string grain, int series, int streams, long journalBytes);
 
+    [LoggerMessage(30, LogLevel.Information, "Memory given back: the managed heap had {Before} MB of the system's and has {After} MB; it took {Milliseconds:0} ms", EventName = "MemoryGivenBack")]
+    public static partial void MemoryGivenBack(ILogger logger, long before, long after, double milliseconds);
+
     [LoggerMessage(3, LogLevel.Error, "The checkpoint of {Grain} failed; its journal stays and is tried again later", EventName = "CheckpointFailed")]
     public static partial void CheckpointFailed(ILogger logger, string grain, Exception cause);
 

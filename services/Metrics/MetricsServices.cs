@@ -24,6 +24,7 @@ internal static class MetricsServices
         services.AddSingleton<Journal>();
         // Started before the silo and stopped after it: what grains take in until then still becomes durable.
         services.AddHostedService(s => s.GetRequiredService<Journal>());
+        services.AddHostedService<MemoryKeeper>();
         services.AddSingleton(new SeriesRules());
         services.AddSingleton<SeriesRouter>();
         services.AddSingleton<SampleColumnsPool>();

@@ -19,6 +19,7 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
     private readonly CheckpointStep step = new();
     private Task<bool>? running;
     private long retainedAt = long.MinValue;
+    private long shrunkAt = long.MinValue;
 
     /// <summary>Bytes of journal since the last checkpoint.</summary>
     public long JournalBytes { get; private set; } = journalBytes;
@@ -44,6 +45,11 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         try
         {
             await WriteAsync(now);
+            if (now - HourMs / 6 >= shrunkAt)
+            {
+                await store.ShrinkAsync(CancellationToken.None);
+                shrunkAt = now;
+            }
             if (now - HourMs >= retainedAt)
             {
                 await RetainAsync(now);
@@ -111,7 +117,6 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         do deleted = await store.DeletePagesAsync(grain, cutoff, PagesPerStep, CancellationToken.None);
         while (deleted == PagesPerStep);
         await histograms.RetainAsync(cutoff);
-        await store.ShrinkAsync(CancellationToken.None);
         // Newly declared series have no samples yet: only what had some, all too old, goes.
         foreach (var bucket in state.Table.All.Where(IsGone).Select(e => e.Bucket).Distinct().ToArray())
         {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Vigil.Metrics.Series;
@@ -117,6 +118,7 @@ internal ref struct SampleReader
 
     /// <summary>False at the end.</summary>
     /// <exception cref="InvalidDataException">The row ends in the middle of a sample.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool Next(out int nextId, out long nextTime, out double value)
     {
         if (position == data.Length)

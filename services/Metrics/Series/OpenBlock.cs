@@ -1,9 +1,12 @@
+using System.Runtime.CompilerServices;
+
 namespace Vigil.Metrics.Series;
 
 /// <summary>
 /// A block that samples are added to at its end, and the state of its coders. The bits are in the series' memory. It begins in the smallest shape, one value at regular
 /// steps, which takes no bits at all, and is written anew in a wider one when a sample does not fit: that happens a few times at a block's start.
 /// </summary>
+/// <remarks>Here and in the coders some methods are compiled well at once, since a service that starts replays millions of samples within its first second.</remarks>
 internal struct OpenBlock
 {
     // Longer ones are not taken for regular, so that nothing here overflows.
@@ -42,6 +45,9 @@ internal struct OpenBlock
 
     /// <summary>Starts again, behind what there was.</summary>
     public void Clear() => this = new OpenBlock { Last = Last, LastValue = LastValue };
+
+    /// <summary>Goes on, empty, behind this sample.</summary>
+    public void Resume(long time, double value) => this = new OpenBlock { Last = time, LastValue = value };
 
     /// <summary>Adds a sample that is newer than all others.</summary>
     /// <param name="time">Milliseconds since 1970.</param>
@@ -88,6 +94,7 @@ internal struct OpenBlock
         return SampleBlock.WriteHeader(target, final, count, First, Last, LastValue, Bytes);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool TryWrite(long time, double value, bool force, ref byte[] data, int start)
     {
         if (!TimeFits(time)) return false;
@@ -109,6 +116,7 @@ internal struct OpenBlock
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WriteBits(long time, long? scaled, double value, ref byte[] data, int start)
     {
         Span<byte> sample = stackalloc byte[MaxSampleBytes];

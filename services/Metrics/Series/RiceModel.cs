@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Vigil.Metrics.Series;
 
@@ -21,6 +22,7 @@ internal struct RiceModel
     /// <param name="previous">The number before.</param>
     /// <param name="value">The number.</param>
     /// <param name="seen">How many numbers were there before, at least 1.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Write(ref BitSink bits, long previous, long value, int seen)
     {
         // Unchecked on purpose: differences wrap for numbers at both ends of the range, and wrap back on reading.
@@ -47,6 +49,7 @@ internal struct RiceModel
 
     /// <summary>Reads what <see cref="Write"/> wrote; false where <see cref="WriteEscape"/> did.</summary>
     /// <exception cref="InvalidDataException">The data ends before.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool TryRead(ref BitSource bits, long previous, int seen, out long value)
     {
         var width = Width;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vigil.Metrics.Series;
 
 /// <summary>
@@ -106,6 +108,7 @@ internal readonly ref struct SampleBlock
     }
 
     /// <summary>Values without times in between.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void DecodeValues(BlockShape shape, double same, ref BitSource bits, Span<double> values)
     {
         var coder = new ValueCoder();

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vigil.Metrics.Series;
 
 /// <summary>What became of a sample.</summary>
@@ -65,6 +67,7 @@ internal sealed class SeriesBuffer
     public int MemoryBytes => data.Length;
 
     /// <summary>Adds a sample.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public AppendOutcome Append(long time, double value)
     {
         if (time <= open.Last)
@@ -176,14 +179,12 @@ internal sealed class SeriesBuffer
         if (read.First <= SealedThrough) return;
         SealedThrough = read.Last;
         Count += read.Count;
-        SampleMemory.Grow(ref data, openFrom, openFrom + block.Length);
-        block.CopyTo(data.AsSpan(openFrom));
-        openFrom += block.Length;
+        openFrom += CopyIn(block);
         headFrom = unsavedFrom = openFrom;
     }
 
-    /// <summary>Puts a saved head into a buffer, after its sealed blocks.</summary>
-    /// <param name="head">Blocks one after the other; not empty.</param>
+    /// <summary>Puts a saved head into a buffer, after its sealed blocks: all at once, or block by block.</summary>
+    /// <param name="head">Blocks one after the other, as <see cref="CopyHead"/> gave them.</param>
     /// <param name="sealedThrough">End of the newest block ever sealed.</param>
     public void Restore(ReadOnlySpan<byte> head, long sealedThrough)
     {
@@ -195,18 +196,33 @@ internal sealed class SeriesBuffer
             // Whatever is older, if anything, is in the database.
             EvictedThrough = SampleBlock.Read(data, ref oldest).First - 1;
         }
-        Span<long> times = stackalloc long[HeadCapacity];
-        Span<double> values = stackalloc double[HeadCapacity];
+        Span<long> times = stackalloc long[SampleBlock.MaxCount];
+        Span<double> values = stackalloc double[SampleBlock.MaxCount];
         var position = 0;
         while (position < head.Length)
         {
+            var start = position;
             var block = SampleBlock.Read(head, ref position);
-            if (block.Count > HeadCapacity) throw new InvalidDataException("a stored head is longer than a head can be");
+            if (block.Count > BlockSize || (open.Count > 0 && headFrom < openFrom)) throw new InvalidDataException("a stored head is longer than a head can be");
             block.Decode(times, values);
-            for (var i = 0; i < block.Count; i++) Push(times[i], values[i]);
             Count += block.Count;
+            if (block.Count == BlockSize && openFrom == headFrom)
+            {
+                // The full block of the head stays as it is.
+                openFrom += CopyIn(head[start..position]);
+                open.Resume(times[BlockSize - 1], values[BlockSize - 1]);
+                continue;
+            }
+            for (var i = 0; i < block.Count; i++) Push(times[i], values[i]);
         }
         Unsaved = false;
+    }
+
+    private int CopyIn(ReadOnlySpan<byte> block)
+    {
+        SampleMemory.Grow(ref data, openFrom, openFrom + block.Length);
+        block.CopyTo(data.AsSpan(openFrom));
+        return block.Length;
     }
 
     private AppendOutcome Insert(long time, double value)
@@ -236,6 +252,7 @@ internal sealed class SeriesBuffer
         return AppendOutcome.Stored;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Push(long time, double value)
     {
         open.Append(time, value, ref data, openFrom);

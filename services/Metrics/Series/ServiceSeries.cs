@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vigil.Metrics.Series;
 
 /// <summary>How far one push stream has come in one grain.</summary>
@@ -77,6 +79,7 @@ internal sealed class ServiceSeries
     /// <param name="now">Milliseconds since 1970.</param>
     /// <param name="tally">Counts what became of each sample.</param>
     /// <param name="touched">Is told of the subscribers of each series that changed; null when replaying.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void ApplySamples(long row, ReadOnlySpan<byte> data, bool deltas, string stream, ulong sequence, long now, AppendTally tally, HashSet<int>? touched)
     {
         var reader = new SampleReader(data);

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Vigil.Metrics.Series;
 
@@ -19,6 +20,7 @@ internal struct ValueCoder
     /// <param name="scaled">The whole number, or null where the value is none.</param>
     /// <param name="value">The value.</param>
     /// <param name="seen">Values before.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void WriteDecimal(ref BitSink bits, long? scaled, double value, int seen)
     {
         if (scaled is { } number)
@@ -41,6 +43,7 @@ internal struct ValueCoder
     }
 
     /// <summary>Reads what <see cref="WriteDecimal"/> wrote.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public double ReadDecimal(ref BitSource bits, int decimals, int seen)
     {
         if (seen == 0)
@@ -57,6 +60,7 @@ internal struct ValueCoder
     }
 
     /// <summary>Writes the next value of a block of <see cref="ValueCoding.Xor"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void WriteXor(ref BitSink bits, double value, int seen)
     {
         var number = BitConverter.DoubleToUInt64Bits(value);
@@ -90,6 +94,7 @@ internal struct ValueCoder
     }
 
     /// <summary>Reads what <see cref="WriteXor"/> wrote.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public double ReadXor(ref BitSource bits, int seen)
     {
         if (seen == 0)

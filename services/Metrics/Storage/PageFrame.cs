@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Vigil.Metrics.Storage;
 
@@ -28,6 +29,7 @@ internal static class PageFrame
             : throw new InvalidDataException("a stored page is damaged: its checksum is wrong");
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static uint Checksum(ReadOnlySpan<byte> data)
     {
         var crc = uint.MaxValue;

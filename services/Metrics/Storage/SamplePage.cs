@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.Storage;
@@ -42,6 +43,7 @@ internal ref struct SamplePage
 
     /// <summary>Goes to the next block; false at the end.</summary>
     /// <exception cref="InvalidDataException">The page is damaged.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool Next()
     {
         if (left == 0) return position == data.Length ? false : throw new InvalidDataException("a stored page goes on behind its end");

@@ -94,6 +94,31 @@ public sealed class SeriesBufferTests
     }
 
     [Fact]
+    public void SavedAndRestored_AtAnyLength_GoesOnTheSame()
+    {
+        for (var count = 1; count < 420; count++)
+        {
+            var (buffer, restored) = (new SeriesBuffer(), new SeriesBuffer());
+            for (var i = 0; i < count; i++) buffer.Append(i * 10, i * 0.5);
+            var position = 0;
+            while (position < buffer.UnsavedBlocks.Length)
+            {
+                var start = position;
+                SampleBlock.Read(buffer.UnsavedBlocks, ref position);
+                restored.RestoreBlock(buffer.UnsavedBlocks[start..position]);
+            }
+            var head = new byte[buffer.MaxHeadBytes];
+            restored.Restore(head.AsSpan(0, buffer.CopyHead(head)), buffer.SealedThrough);
+            Assert.Equal((buffer.Count, buffer.LastTime, buffer.LastValue, buffer.SealedThrough), (restored.Count, restored.LastTime, restored.LastValue, restored.SealedThrough));
+            // The newest again, one late, and some more.
+            foreach (var (time, value) in new[] { (count - 1, (count - 1) * 0.5), (count - 21, 7), (count, 1), (count + 1, 2.25), (count + 50, 3) })
+                Assert.Equal(buffer.Append(time * 10 + (value == 7 ? 5 : 0), value), restored.Append(time * 10 + (value == 7 ? 5 : 0), value));
+            Assert.Equal(Read(buffer), Read(restored));
+            Assert.Equal(buffer.SealedThrough, restored.SealedThrough);
+        }
+    }
+
+    [Fact]
     public void SavedAndRestored_IsTheSameBuffer()
     {
         var buffer = new SeriesBuffer();
