@@ -3,6 +3,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using Google.Protobuf;
+using OpenTelemetry.Proto.Collector.Metrics.V1;
+using OpenTelemetry.Proto.Metrics.V1;
 using Vigil.Metrics.Tests.Api;
 using Vigil.Testing;
 using Xunit;
@@ -135,6 +137,73 @@ public sealed class RemoteWriteTests
         await WriteAsync(host, new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [], (now - 1_000, 1), (now, Vigil.Metrics.PromQL.Samples.Stale)) } });
         Assert.Equal(1, await host.ValueAsync("m", now - 500));
         Assert.Empty((await host.AskAsync("m", now)).Vector.Samples);
+    }
+
+    [Fact]
+    public async Task Write_DatabaseThatCannotBeWritten_Is503AndTheSameBodyDoesAfterwards()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Storage:BusyTimeout", "00:00:00.05")]);
+        var now = Now;
+        var first = new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [("job", "x")], (now - 1_000, 1)) } };
+        var second = new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [("job", "x")], (now, 2)) } };
+        Assert.Equal(HttpStatusCode.NoContent, (await WriteAsync(host, first)).Status);
+        await using (var other = new Microsoft.Data.Sqlite.SqliteConnection($"Data Source={Path.Combine(host.Directory, "metrics.db")};Pooling=False"))
+        {
+            await other.OpenAsync();
+            await using var holding = other.BeginTransaction(deferred: false);
+            var (status, text, headers) = await WriteAsync(host, second);
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
+            Assert.Equal(TimeSpan.FromSeconds(5), headers.RetryAfter!.Delta);
+            Assert.Contains("locked by another program", text);
+            Assert.DoesNotContain(host.Directory, text);
+        }
+        Assert.Equal(HttpStatusCode.NoContent, (await WriteAsync(host, second)).Status);
+        Assert.Equal(2, await host.ValueAsync("m", now));
+    }
+
+    [Fact]
+    public async Task Write_SeriesThatExpired_IsDeclaredAnew()
+    {
+        var clock = new FakeClock(TimeProvider.System.GetUtcNow());
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: [("Metrics:Retention", "00:30:00"), ("Metrics:MemoryWindow", "00:10:00")]);
+        async Task<HttpStatusCode> WriteNowAsync() =>
+            (await WriteAsync(host, new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [("job", "x")], (clock.GetUtcNow().ToUnixTimeMilliseconds(), 1)) } })).Status;
+        Assert.Equal(HttpStatusCode.NoContent, await WriteNowAsync());
+        await host.Grain("x").CheckpointAsync().DefaultTimeout();
+        clock.Advance(TimeSpan.FromHours(2));
+        await host.Grain("x").CheckpointAsync().DefaultTimeout();
+        Assert.Equal(0, (await host.Grain("x").GetStatusAsync().DefaultTimeout()).Series);
+        Assert.Equal(HttpStatusCode.NoContent, await WriteNowAsync());
+        Assert.Equal(1, await host.ValueAsync("m", clock.GetUtcNow().ToUnixTimeMilliseconds()));
+    }
+
+    [Fact]
+    public async Task Refusals_AreCountedByCauseAndDoor()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var ahead = Now + 7_200_000;
+        await WriteAsync(host, new Write1.WriteRequest { Timeseries = { RemoteWriteBodies.V1Series("m", [("job", "x")], (ahead, 1), (ahead + 1, 1)), RemoteWriteBodies.V1Series("9", [], (ahead, 1)) } });
+        await PostAsync(host, [1, 2, 3], "application/x-protobuf", "snappy");
+        var point = new NumberDataPoint { AsDouble = 1, TimeUnixNano = (ulong)ahead * 1_000_000 };
+        await host.Otlp.ExportAsync(new ExportMetricsServiceRequest
+        {
+            ResourceMetrics = { new ResourceMetrics { ScopeMetrics = { new ScopeMetrics { Metrics = { new Metric { Name = "m", Gauge = new Gauge { DataPoints = { point } } } } } } } },
+        }, MetricsHost.Auth).ResponseAsync.DefaultTimeout();
+        using (var push = await host.OpenAsync("s1"))
+        {
+            await push.DeclareAsync(1, "m");
+            await push.SendAsync(1, (1, ahead, 1));
+            Assert.Equal(V1.RefusalReason.TooFarAhead, (await push.RefusalAsync()).Reason);
+        }
+        using var http = new HttpClient();
+        http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", MetricsHost.Token);
+        var counters = (await http.GetStringAsync(new Uri(host.HttpAddress, "/metrics")).DefaultTimeout()).Split('\n').Where(l => l.StartsWith("vigil_metrics_", StringComparison.Ordinal)).ToArray();
+        foreach (var (door, cause, count) in new[] { ("remote_write", "too_far_ahead", 2), ("remote_write", "bad_name", 1), ("otlp", "too_far_ahead", 1), ("push", "too_far_ahead", 1) })
+        {
+            Assert.Contains(counters, l => l.StartsWith("vigil_metrics_samples_refused_total", StringComparison.Ordinal)
+                && l.Contains($"door=\"{door}\"", StringComparison.Ordinal) && l.Contains($"cause=\"{cause}\"", StringComparison.Ordinal) && l.EndsWith($" {count}", StringComparison.Ordinal));
+        }
+        Assert.Contains(counters, l => l.StartsWith("vigil_metrics_requests_refused_total", StringComparison.Ordinal) && l.Contains("reason=\"damaged\"", StringComparison.Ordinal) && l.EndsWith(" 1", StringComparison.Ordinal));
     }
 
     [Theory]
