@@ -23,6 +23,11 @@ var metrics = builder.AddProject("metrics", "../services/Metrics")
     .WithHttpHealthCheck("/ready", endpointName: "http")
     .WithLocalProfile(tokens, data);
 metrics.WithReference(metrics);
+// Relative to the repository, like the folders above, and not to where the service happens to run.
+foreach (var file in (string[])["ScrapeFile", "DependencyFile"])
+{
+    if (builder.Configuration[$"Metrics:{file}"] is { Length: > 0 } path) metrics.WithEnvironment($"Metrics__{file}", Path.GetFullPath(path, repository));
+}
 
 var alerting = builder.AddProject("alerting", "../services/Alerting")
     .WithHttpEndpoint(port: Port("alerting", "grpc", 6102), name: "grpc", env: "Listen__GrpcPort").AsHttp2Service()

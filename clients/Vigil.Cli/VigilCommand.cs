@@ -24,6 +24,7 @@ internal static class VigilCommand
         root.Subcommands.Add(AlertsCommand.Create(connection));
         root.Subcommands.Add(PoliciesCommand.Create(connection));
         root.Subcommands.Add(StatusCommand.Create(connection));
+        root.Subcommands.Add(GraphCommand.Create(connection));
         root.Subcommands.Add(AgentCommand.Create(connection));
         root.Subcommands.Add(ConfigCommand.Create());
         root.Subcommands.Add(CompletionCommand.Create());

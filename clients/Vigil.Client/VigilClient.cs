@@ -27,7 +27,8 @@ public sealed class VigilClient : IDisposable
         MetricsInvoker = WithToken(metrics);
     }
 
-    internal CallInvoker MetricsInvoker { get; }
+    /// <summary>A call invoker to the Metrics service that carries the token: for generated clients of vigil.metrics.v1.</summary>
+    public CallInvoker MetricsInvoker { get; }
 
     /// <summary>A call invoker to the Alerting service that carries the token: for generated clients of vigil.alerting.v1.</summary>
     public CallInvoker AlertingInvoker => WithToken(alerting.Value);

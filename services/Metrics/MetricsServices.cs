@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
+using Vigil.Metrics.Dependencies;
 using Vigil.Metrics.Query;
 using Vigil.Metrics.Rules;
 using Vigil.Metrics.Scrape;
@@ -59,6 +60,8 @@ internal static class MetricsServices
         builder.Services.AddSingleton<ScrapeService>();
         // Started after the silo and stopped before it.
         builder.Services.AddHostedService(s => s.GetRequiredService<ScrapeService>());
+        builder.Services.AddSingleton<DependencyService>();
+        builder.Services.AddHostedService(s => s.GetRequiredService<DependencyService>());
     }
 
     public static WebApplication MapMetrics(this WebApplication app)
@@ -70,6 +73,8 @@ internal static class MetricsServices
         RemoteWriteApi.Map(app);
         PrometheusApi.Map(app);
         TargetsApi.Map(app);
+        app.MapGrpcService<DependenciesApi>();
+        DependenciesApi.Map(app);
         return app;
     }
 }

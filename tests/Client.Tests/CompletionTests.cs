@@ -33,7 +33,7 @@ public sealed class CompletionTests
 
     private static readonly (string Line, string Offered)[] Presses =
     [
-        ("vigil ", "agent alerts completion config policies push query status watch"),
+        ("vigil ", "agent alerts completion config graph policies push query status watch"),
         ("vigil qu", "query"),
         ("./vigil sta", "status"),
         ("vigil --me", "--metrics"),
