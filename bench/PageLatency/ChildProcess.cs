@@ -14,6 +14,9 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     private ChildProcess(Process process, StreamWriter log, string logPath) => (this.process, this.log, this.logPath) = (process, log, logPath);
 
+    /// <summary>The system's number of it.</summary>
+    public int Id => process.Id;
+
     public static ChildProcess Start(string name, string folder, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         var logPath = Path.Combine(folder, $"{name}.log");

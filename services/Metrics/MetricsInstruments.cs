@@ -14,6 +14,8 @@ internal sealed class MetricsInstruments
     private readonly Counter<long> refused;
     private readonly Counter<long> requestsRefused;
     private readonly Histogram<double> ruleEvaluations;
+    private readonly Counter<long> standingEvaluations;
+    private readonly Counter<long> standingMicroseconds;
     private readonly KeyValuePair<string, object?>[] causes =
         [.. Enum.GetNames<RefusalCause>().Select(name => new KeyValuePair<string, object?>("cause", Snake(name)))];
     private readonly KeyValuePair<string, object?>[] doors =
@@ -32,6 +34,11 @@ internal sealed class MetricsInstruments
         Watches = meter.CreateUpDownCounter<long>("vigil.metrics.watches", "{watch}", "Expressions being watched.");
         WatchesRefused = meter.CreateCounter<long>("vigil.metrics.watches.refused", "{watch}", "Expressions not watched, because their call or caller watched as many as it may, by limit.");
         EvaluationsDeferred = meter.CreateCounter<long>("vigil.metrics.watches.deferred", "{evaluation}", "Evaluations of watched expressions whose next one was put off, because all of them had used up their share of the processors.");
+        standingEvaluations = meter.CreateCounter<long>("vigil.metrics.standing.evaluations", "{evaluation}", "Evaluations of watched expressions, by mode: incremental from samples as they came, or full from samples that were read.");
+        standingMicroseconds = meter.CreateCounter<long>("vigil.metrics.standing.microseconds", "us", "Processor's time of these evaluations, by mode; of the full ones partly an estimate.");
+        StandingExpressions = meter.CreateUpDownCounter<long>("vigil.metrics.standing.expressions", "{expression}", "Expressions whose value is kept up to date from sample to sample.");
+        StandingRefused = meter.CreateCounter<long>("vigil.metrics.standing.refused", "{expression}", "Expressions that are evaluated in full, though they have a plan, by cause.");
+        StandingReads = meter.CreateCounter<long>("vigil.metrics.standing.reads", "{read}", "Times that the samples of a selection were read, because it was new or something was missed.");
         Series = meter.CreateUpDownCounter<long>("vigil.metrics.series", "{series}", "Series in the grains of this process.");
         JournalRows = meter.CreateCounter<long>("vigil.metrics.journal.rows", "{row}", "Rows made durable.");
         JournalFailures = meter.CreateCounter<long>("vigil.metrics.journal.failures", "{commit}", "Group commits that failed.");
@@ -61,6 +68,12 @@ internal sealed class MetricsInstruments
     public Counter<long> WatchesRefused { get; }
 
     public Counter<long> EvaluationsDeferred { get; }
+
+    public UpDownCounter<long> StandingExpressions { get; }
+
+    public Counter<long> StandingRefused { get; }
+
+    public Counter<long> StandingReads { get; }
 
     public UpDownCounter<long> Series { get; }
 
@@ -92,6 +105,14 @@ internal sealed class MetricsInstruments
 
     /// <summary>Counts what was refused.</summary>
     public void Refuse(Door door, RefusalCause cause, long samples = 1) => refused.Add(samples, causes[(int)cause], doors[(int)door]);
+
+    /// <summary>Counts evaluations of standing queries.</summary>
+    public void EvaluatedStanding(bool incremental, int evaluations, TimeSpan work)
+    {
+        var mode = new KeyValuePair<string, object?>("mode", incremental ? "incremental" : "full");
+        standingEvaluations.Add(evaluations, mode);
+        standingMicroseconds.Add((long)work.TotalMicroseconds, mode);
+    }
 
     /// <summary>Notes how long a query took.</summary>
     public void Queried(string kind, bool failed, TimeSpan took) =>

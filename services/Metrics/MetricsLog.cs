@@ -64,4 +64,10 @@ internal static partial class MetricsLog
 
     [LoggerMessage(26, LogLevel.Error, "The recording rules could not be brought into force; it is tried again", EventName = "RulesNotApplied")]
     public static partial void RulesNotApplied(ILogger logger, Exception cause);
+
+    [LoggerMessage(13, LogLevel.Warning, "The samples that {Expression} and others read cannot be had from {Grain}: {Reason}", EventName = "StandingSourceFailed")]
+    public static partial void StandingSourceFailed(ILogger logger, string expression, string grain, string reason, Exception? cause);
+
+    [LoggerMessage(14, LogLevel.Warning, "{Expression} is evaluated in full: {Reason}", EventName = "StandingQueryInFull")]
+    public static partial void StandingQueryInFull(ILogger logger, string expression, string reason);
 }

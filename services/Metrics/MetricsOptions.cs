@@ -168,6 +168,21 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(0.05, 0.95)]
     public double StandingQueryShare { get; set; } = 0.5;
 
+    /// <summary>Grains that the watched expressions with a plan are spread over, by what they read. Each works on one processor at a time.</summary>
+    [Range(1, 256)]
+    public int StandingGroups { get; set; } = 8;
+
+    /// <summary>
+    /// Samples that watched expressions with a plan hold in this process, so that they need not read them again; 16 bytes each, some room to grow
+    /// included. A series counts 16 more. Expressions for which there is no room are evaluated in full. 0: all are.
+    /// </summary>
+    [Range(0, 1_000_000_000)]
+    public int MaxStandingSamples { get; set; } = 10_000_000;
+
+    /// <summary>The longest window, its offset included, that samples are held for; expressions that look back further are evaluated in full.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "31.00:00:00")]
+    public TimeSpan MaxStandingWindow { get; set; } = TimeSpan.FromDays(1);
+
     /// <summary>Watch calls open at once in this process.</summary>
     [Range(1, 100_000)]
     public int MaxWatchStreams { get; set; } = 1_000;

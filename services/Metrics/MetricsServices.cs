@@ -7,6 +7,7 @@ using Vigil.Metrics.Scrape;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
 using Vigil.Metrics.Watch;
+using Vigil.Metrics.Watch.Incremental;
 using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics;
@@ -41,6 +42,9 @@ internal static class MetricsServices
         services.AddSingleton<StreamLimits>();
         services.AddSingleton<PushCallers>();
         services.AddSingleton<WatchCallers>();
+        services.AddSingleton(s => new StandingMemory(s.GetRequiredService<IOptions<MetricsOptions>>().Value.MaxStandingSamples));
+        services.AddSingleton(s => new PlanCompiler(
+            s.GetRequiredService<QueryCoordinator>().Evaluation.LookbackMs, (long)s.GetRequiredService<IOptions<MetricsOptions>>().Value.MaxStandingWindow.TotalMilliseconds));
         services.AddSingleton(s => new StandingBudget(
             s.GetRequiredService<IOptions<MetricsOptions>>().Value.StandingQueryShare * Environment.ProcessorCount, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<MetricsInstruments>()));
         builder.AddGrains();

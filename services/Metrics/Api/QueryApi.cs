@@ -5,6 +5,7 @@ using Vigil.Metrics.PromQL;
 using Vigil.Metrics.Query;
 using Vigil.Metrics.V1;
 using Vigil.Metrics.Watch;
+using Vigil.Metrics.Watch.Incremental;
 using Vigil.ServiceDefaults;
 using Refusal = Vigil.ServiceDefaults.Refusal;
 
@@ -13,7 +14,7 @@ namespace Vigil.Metrics.Api;
 /// <summary><c>vigil.metrics.v1.MetricsQuery</c>.</summary>
 [RequireScope(Scope.Read)]
 internal sealed class QueryApi(
-    QueryCoordinator coordinator, StreamLimits limits, WatchCallers callers, MetricsInstruments instruments, IGrainFactory grains, IOptions<MetricsOptions> options, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<QueryApi> log)
+    QueryCoordinator coordinator, StreamLimits limits, WatchCallers callers, PlanCompiler compiler, MetricsInstruments instruments, IGrainFactory grains, IOptions<MetricsOptions> options, TimeProvider clock, IHostApplicationLifetime lifetime, ILogger<QueryApi> log)
     : MetricsQuery.MetricsQueryBase
 {
     public override async Task<QueryResponse> Query(QueryRequest request, ServerCallContext context)
@@ -37,7 +38,7 @@ internal sealed class QueryApi(
     {
         using var place = limits.EnterWatch();
         using var caller = callers.Enter(context.GetHttpContext().GetToken());
-        using var session = new WatchSession(grains, responseStream, caller, options.Value, clock, instruments, log, context.CancellationToken);
+        using var session = new WatchSession(grains, responseStream, caller, compiler, options.Value, clock, instruments, log, context.CancellationToken);
         await session.RunAsync(requestStream, lifetime.ApplicationStopping).ConfigureAwait(false);
     }
 }

@@ -18,6 +18,12 @@ internal interface IServiceIndexGrain : IGrainWithStringKey
     /// <param name="subscriber">Key of a standing query to tell of new grains for the next minute, or null.</param>
     [Alias("List")]
     Task<GrainList?> ListAsync(int known, string? subscriber);
+
+    /// <summary>The same for a group of standing queries, which is told of new grains for the next minute.</summary>
+    /// <param name="known">How many it knows.</param>
+    /// <param name="group">Key of the <see cref="IStandingGroupGrain"/>.</param>
+    [Alias("ListForGroup")]
+    Task<GrainList?> ListForGroupAsync(int known, string group);
 }
 
 /// <summary>Grains and their services.</summary>

@@ -29,9 +29,11 @@ internal sealed class MonitoredServiceGrain(
     private readonly Dictionary<string, ulong> enqueued = new(StringComparer.Ordinal);
     private readonly Dictionary<LabelSet, int> declaring = [];
     private readonly Subscriptions subscriptions = new(settings.Value.MaxSubscribersPerShard);
-    private readonly HashSet<int> touched = [];
+    private readonly Followers followers = new();
+    private readonly long activation = Random.Shared.NextInt64(1, long.MaxValue);
     private readonly SampleBuffer scratch = new();
     private ServiceSeries state = new();
+    private Action<SeriesEntry, long, double?>? noteStored;
     private Checkpointer checkpointer = null!;
     private string key = "";
     private long nextRow;
@@ -140,6 +142,25 @@ internal sealed class MonitoredServiceGrain(
         return await StorageFailure.GuardAsync(reader.ReadAsync(matchers), $"samples of service \"{GrainKeys.ServiceOf(key)}\"", log);
     }
 
+    public async Task<FollowReply> FollowAsync(FollowRequest request)
+    {
+        ThrowIfBroken();
+        var matchers = Array.ConvertAll(request.Added, s => Array.ConvertAll(s.Matchers, m => LabelMatcher.Create(m.Name, m.Kind, m.Value)));
+        var group = followers.Follow(request, matchers, Now(), state.Table, options.MaxSubscribersPerShard);
+        if (group is null)
+            return new FollowReply { Activation = activation, LimitHit = $"{GrainKeys.ServiceOf(key)} is followed by {followers.Count} selections of standing queries; at most {options.MaxSubscribersPerShard} are allowed (Metrics:{nameof(MetricsOptions.MaxSubscribersPerShard)})" };
+        var lost = group.TakeLost();
+        if (request.Added.Length == 0) return new FollowReply { Activation = activation, Lost = lost };
+        // What is stored while this reads is told as well: the group has use for either only once.
+        var read = await new SelectionReader(key, state.Table, store, scratch, new SelectRequest
+        {
+            Selectors = Array.ConvertAll(request.Added, s => new SelectorSpec { Matchers = s.Matchers, From = s.From, To = long.MaxValue }),
+            MaxSeries = request.MaxSeries,
+            MaxSamples = request.MaxSamples,
+        }).ReadAsync(matchers);
+        return new FollowReply { Activation = activation, Lost = lost, Found = read.Found, LimitHit = read.LimitHit };
+    }
+
     public Task<ServiceStatus> GetStatusAsync() => Task.FromResult(new ServiceStatus
     {
         Service = GrainKeys.ServiceOf(key),
@@ -147,7 +168,7 @@ internal sealed class MonitoredServiceGrain(
         SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count + (s.Histograms?.Count ?? 0)),
         LastSampleUnixMs = state.LastSampleTime == long.MinValue ? null : state.LastSampleTime,
         Streams = state.Streams.Count,
-        Subscribers = subscriptions.Count,
+        Subscribers = subscriptions.Count + followers.Count,
         JournalBytes = checkpointer.JournalBytes,
     });
 
@@ -174,6 +195,7 @@ internal sealed class MonitoredServiceGrain(
         spare.Clear();
         var now = Now();
         subscriptions.Expire(now, state.Table);
+        followers.Expire(now);
         await checkpointer.RunAsync(now);
     }
 
@@ -266,14 +288,23 @@ internal sealed class MonitoredServiceGrain(
             {
                 declaring.Remove(entry.Labels);
                 subscriptions.Added(entry);
+                followers.Added(entry);
             }
             instruments.Series.Add(added.Count);
             return;
         }
-        touched.Clear();
-        if (row.Kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(row.No, row.Data.Span, row.Kind == JournalKind.HistogramDeltas, Now(), work.Tally, touched);
-        else state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, touched);
-        foreach (var slot in touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
+        followers.ReceivedUnixUs = work.ReceivedUnixUs;
+        noteStored ??= followers.Stored;
+        if (row.Kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(row.No, row.Data.Span, row.Kind == JournalKind.HistogramDeltas, Now(), work.Tally, noteStored);
+        else state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, noteStored);
+        foreach (var slot in followers.Touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
+        followers.Touched.Clear();
+        foreach (var group in followers.WithNews)
+        {
+            group.Queued = false;
+            _ = TellAsync(group);
+        }
+        followers.WithNews.Clear();
     }
 
     /// <summary>A resent frame: known as soon as its first sending is settled.</summary>
@@ -349,6 +380,35 @@ internal sealed class MonitoredServiceGrain(
         finally
         {
             subscription.Telling = false;
+        }
+    }
+
+    private async Task TellAsync(Following following)
+    {
+        following.Telling = true;
+        try
+        {
+            var group = GrainFactory.GetGrain<IStandingGroupGrain>(following.Group);
+            while (following.HasNews)
+            {
+                if (!await group.TakeAsync(following.Take(key)))
+                {
+                    followers.End(following);
+                    return;
+                }
+                following.Told();
+            }
+        }
+        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
+        {
+            // It hears of that when it asks again, or with the next samples.
+            following.Told();
+            following.Lose();
+            MetricsLog.NotifyFailed(log, key, $"group {following.Group}", e);
+        }
+        finally
+        {
+            following.Telling = false;
         }
     }
 

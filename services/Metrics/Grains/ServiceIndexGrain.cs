@@ -20,6 +20,7 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
     private readonly List<string> grains = [];
     private readonly List<string> services = [];
     private readonly Dictionary<string, DateTimeOffset> followers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DateTimeOffset> groups = new(StringComparer.Ordinal);
     private int sweepAt = FirstSweep;
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
@@ -41,8 +42,17 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
     public Task<GrainList?> ListAsync(int knownCount, string? subscriber)
     {
         if (subscriber is not null) Follow(subscriber, clock.GetUtcNow());
-        return Task.FromResult(knownCount == grains.Count ? null : new GrainList { Grains = [.. grains], Services = [.. services] });
+        return Task.FromResult(NewerThan(knownCount));
     }
+
+    public Task<GrainList?> ListForGroupAsync(int knownCount, string group)
+    {
+        // There are few of them, by Metrics:StandingGroups.
+        groups[group] = clock.GetUtcNow() + Lease;
+        return Task.FromResult(NewerThan(knownCount));
+    }
+
+    private GrainList? NewerThan(int knownCount) => knownCount == grains.Count ? null : new GrainList { Grains = [.. grains], Services = [.. services] };
 
     private async Task<KnownGrain> AddAsync(KnownGrain grain)
     {
@@ -76,15 +86,20 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
         foreach (var (follower, until) in followers)
         {
             if (until < now) followers.Remove(follower);
-            else _ = TellAsync(follower);
+            else _ = TellAsync(follower, GrainFactory.GetGrain<IStandingQueryGrain>(follower).InputsChangedAsync(0));
+        }
+        foreach (var (group, until) in groups)
+        {
+            if (until < now) groups.Remove(group);
+            else _ = TellAsync(group, GrainFactory.GetGrain<IStandingGroupGrain>(group).ServicesChangedAsync());
         }
     }
 
-    private async Task TellAsync(string follower)
+    private async Task TellAsync(string follower, Task call)
     {
         try
         {
-            await GrainFactory.GetGrain<IStandingQueryGrain>(follower).InputsChangedAsync(0);
+            await call;
         }
         catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
         {

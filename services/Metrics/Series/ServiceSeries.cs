@@ -78,9 +78,10 @@ internal sealed class ServiceSeries
     /// <param name="sequence">The frame's number in that stream.</param>
     /// <param name="now">Milliseconds since 1970.</param>
     /// <param name="tally">Counts what became of each sample.</param>
-    /// <param name="touched">Is told of the subscribers of each series that changed; null when replaying.</param>
+    /// <param name="stored">Is told of each sample that is stored and has subscribers: its series, time and value; null when replaying.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void ApplySamples(long row, ReadOnlySpan<byte> data, bool deltas, string stream, ulong sequence, long now, AppendTally tally, HashSet<int>? touched)
+    public void ApplySamples(
+        long row, ReadOnlySpan<byte> data, bool deltas, string stream, ulong sequence, long now, AppendTally tally, Action<SeriesEntry, long, double?>? stored)
     {
         var reader = new SampleReader(data);
         while (reader.Next(out var id, out var time, out var value))
@@ -91,7 +92,8 @@ internal sealed class ServiceSeries
                 tally.Refuse(id, RefusalCause.UndeclaredSeries);
                 continue;
             }
-            Count(deltas ? entry.Samples.AppendIncrease(time, value) : entry.Samples.Append(time, value), entry, time, tally, touched);
+            var outcome = deltas ? entry.Samples.AppendIncrease(time, value) : entry.Samples.Append(time, value);
+            Count(outcome, entry, time, deltas ? entry.Samples.LastValue : value, tally, stored);
         }
         Applied(row, stream, sequence, now);
     }
@@ -102,9 +104,9 @@ internal sealed class ServiceSeries
     /// <param name="deltas">They are increases.</param>
     /// <param name="now">Milliseconds since 1970.</param>
     /// <param name="tally">Counts what became of each.</param>
-    /// <param name="touched">Is told of the subscribers of each series that changed; null when replaying.</param>
+    /// <param name="stored">As for samples; without a value.</param>
     /// <exception cref="InvalidDataException">The row is damaged.</exception>
-    public void ApplyHistograms(long row, ReadOnlySpan<byte> data, bool deltas, long now, AppendTally tally, HashSet<int>? touched)
+    public void ApplyHistograms(long row, ReadOnlySpan<byte> data, bool deltas, long now, AppendTally tally, Action<SeriesEntry, long, double?>? stored)
     {
         var reader = new HistogramRowReader(data);
         while (reader.Next(out var id, out var time, out var histogram))
@@ -115,22 +117,19 @@ internal sealed class ServiceSeries
                 continue;
             }
             var buffer = entry.Histograms ??= new HistogramBuffer();
-            Count(deltas ? buffer.AppendIncrease(time, histogram) : buffer.Append(time, histogram), entry, time, tally, touched);
+            Count(deltas ? buffer.AppendIncrease(time, histogram) : buffer.Append(time, histogram), entry, time, null, tally, stored);
         }
         Applied(row, "", 0, now);
     }
 
-    private void Count(AppendOutcome outcome, SeriesEntry entry, long time, AppendTally tally, HashSet<int>? touched)
+    private void Count(AppendOutcome outcome, SeriesEntry entry, long time, double? value, AppendTally tally, Action<SeriesEntry, long, double?>? stored)
     {
         switch (outcome)
         {
             case AppendOutcome.Stored:
                 tally.Accepted++;
                 if (time > LastSampleTime) LastSampleTime = time;
-                if (touched is not null && entry.Subscribers is not null)
-                {
-                    foreach (var subscriber in entry.Subscribers) touched.Add(subscriber);
-                }
+                if (stored is not null && entry.Subscribers is not null) stored(entry, time, value);
                 break;
             case AppendOutcome.Duplicate:
                 tally.Duplicates++;

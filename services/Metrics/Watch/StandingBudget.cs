@@ -29,8 +29,9 @@ internal sealed class StandingBudget(double processors, TimeProvider clock, Metr
 
     /// <summary>Pays for an evaluation.</summary>
     /// <param name="work">The processor's time it took.</param>
-    /// <returns>How long the same query must not be evaluated again.</returns>
-    public TimeSpan Charge(TimeSpan work)
+    /// <param name="evaluated">How many queries were evaluated; each waits for its part.</param>
+    /// <returns>How long the same queries must not be evaluated again.</returns>
+    public TimeSpan Charge(TimeSpan work, int evaluated = 1)
     {
         lock (gate)
         {
@@ -43,7 +44,7 @@ internal sealed class StandingBudget(double processors, TimeProvider clock, Metr
             if (left >= TimeSpan.Zero) return TimeSpan.Zero;
         }
         instruments.EvaluationsDeferred.Add(1);
-        var wait = work * (Volatile.Read(ref queries) / processors);
+        var wait = work / evaluated * (Volatile.Read(ref queries) / processors);
         return wait < LongestWait ? wait : LongestWait;
     }
 }

@@ -21,10 +21,6 @@ internal sealed class StandingQueryGrain(
     QueryCoordinator coordinator, StandingBudget budget, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, ILogger<StandingQueryGrain> log)
     : Grain, IStandingQueryGrain
 {
-    private const string Unreadable = "the inputs cannot be read for the moment: the log says why";
-
-    private const string PutOff = $"not evaluated for a minute: it takes long, or all watched expressions together take more than their share of the processors (Metrics:{nameof(MetricsOptions.StandingQueryShare)})";
-
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     /// <summary>Followers ask at least every ten seconds.</summary>
@@ -48,7 +44,7 @@ internal sealed class StandingQueryGrain(
     private long? followedAt;
     private long evaluatedAt;
     private TimeSpan pause;
-    private (long Moment, long Newest) judged = (long.MinValue, long.MinValue);
+    private JudgedMoment judged = JudgedMoment.None;
     private (TimeSpan Last, TimeSpan Before) took;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
@@ -121,7 +117,7 @@ internal sealed class StandingQueryGrain(
         {
             // Followers must not take an old value for the present one.
             if (clock.GetElapsedTime(evaluatedAt) > Outdated && current.Error is null)
-                Publish(new StandingValue { EvaluatedAt = current.EvaluatedAt, Error = PutOff }, 0);
+                Publish(new StandingValue { EvaluatedAt = current.EvaluatedAt, Error = StandingResult.PutOff }, 0);
             return Task.CompletedTask;
         }
         dirty = true;
@@ -152,7 +148,7 @@ internal sealed class StandingQueryGrain(
     private async Task EvaluateOnceAsync(Expr parsed, long causedBy)
     {
         var start = clock.GetTimestamp();
-        var at = Moment(clock.GetUtcNow().ToUnixTimeMilliseconds());
+        var at = judged.Next(clock.GetUtcNow().ToUnixTimeMilliseconds(), options.Value.MaxAhead);
         var work = TimeSpan.Zero;
         StandingValue value;
         try
@@ -160,7 +156,7 @@ internal sealed class StandingQueryGrain(
             var outcome = await coordinator.InstantAsync(text, parsed, at, text, CancellationToken.None);
             value = StandingResult.From(outcome.Result.Value, at, outcome.InputSeries);
             work = outcome.Work;
-            judged = (at, outcome.Newest);
+            judged = new JudgedMoment(at, outcome.Newest);
         }
         catch (Exception e) when (e is EvaluationException or RefusalException or OperationCanceledException)
         {
@@ -173,27 +169,17 @@ internal sealed class StandingQueryGrain(
         catch (Exception e)
         {
             // Storage, say. Followers must hear of it: an old value that is confirmed again would be a lie.
-            if (current.Error != Unreadable) MetricsLog.StandingQueryBroken(log, text, e);
-            value = new StandingValue { EvaluatedAt = at, Error = Unreadable };
+            if (current.Error != StandingResult.Unreadable) MetricsLog.StandingQueryBroken(log, text, e);
+            value = new StandingValue { EvaluatedAt = at, Error = StandingResult.Unreadable };
         }
         Pace(clock.GetElapsedTime(start), work);
+        instruments.EvaluatedStanding(incremental: false, 1, work);
         if (causedBy == 0 && current.Version > 0 && StandingResult.Same(current, value))
         {
             current = value with { Version = current.Version, CauseReceivedUnixUs = current.CauseReceivedUnixUs };
             return;
         }
         Publish(value, causedBy);
-    }
-
-    /// <summary>
-    /// The moment to evaluate at, by the clock. Right after it was set back that would be before samples that were judged already, whose
-    /// effect would be gone and come again: then it is the newest of them, as long as it is no further ahead than any sample may be. If it
-    /// is, the clock was wrong before and is believed now.
-    /// </summary>
-    private long Moment(long now)
-    {
-        if (now >= judged.Moment || judged.Newest <= now) return now;
-        return judged.Newest - now <= (long)options.Value.MaxAhead.TotalMilliseconds ? Math.Min(judged.Newest, judged.Moment) : now;
     }
 
     private void Publish(StandingValue value, long causedBy)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Grpc.Core;
 using Orleans;
 using Orleans.Runtime;
@@ -6,6 +7,7 @@ using Vigil.Metrics.Api;
 using Vigil.Metrics.Grains;
 using Vigil.Metrics.PromQL;
 using Vigil.Metrics.V1;
+using Vigil.Metrics.Watch.Incremental;
 using Vigil.ServiceDefaults;
 using Refusal = Vigil.ServiceDefaults.Refusal;
 
@@ -16,8 +18,8 @@ namespace Vigil.Metrics.Watch;
 /// own followers only, which then skip to the newest value; nothing queues.
 /// </summary>
 internal sealed class WatchSession(
-    IGrainFactory grains, IServerStreamWriter<WatchEvent> responses, WatchCallers.WatchCaller caller, MetricsOptions options, TimeProvider clock, MetricsInstruments instruments, ILogger log, CancellationToken ct)
-    : IDisposable
+    IGrainFactory grains, IServerStreamWriter<WatchEvent> responses, WatchCallers.WatchCaller caller, PlanCompiler compiler, MetricsOptions options, TimeProvider clock,
+    MetricsInstruments instruments, ILogger log, CancellationToken ct) : IDisposable
 {
     private const int DefaultHeartbeatMs = 1_000;
     private const int MaxWatchIdLength = 256;
@@ -28,10 +30,19 @@ internal sealed class WatchSession(
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(250);
 
     private readonly ConcurrentDictionary<string, Follower> followers = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim writing = new(1, 1);
+    private readonly WatchWriter writer = new(responses, ct);
+    private readonly ConcurrentDictionary<string, GroupFollower> groups = new(StringComparer.Ordinal);
+    private readonly string name = Guid.NewGuid().ToString("N");
+    private CancellationTokenSource? groupsEnding;
+    private readonly Lock handing = new();
+    private int watches;
 
     /// <summary>Call it after <see cref="RunAsync"/> has returned.</summary>
-    public void Dispose() => writing.Dispose();
+    public void Dispose()
+    {
+        writer.Dispose();
+        groupsEnding?.Dispose();
+    }
 
     /// <summary>Runs until the caller closes its side or the call ends.</summary>
     /// <exception cref="RefusalException">A message breaks the contract or a limit.</exception>
@@ -51,6 +62,11 @@ internal sealed class WatchSession(
         finally
         {
             foreach (var id in followers.Keys) await EndAsync(id).ConfigureAwait(false);
+            if (groupsEnding is not null)
+            {
+                await groupsEnding.CancelAsync().ConfigureAwait(false);
+                foreach (var group in groups.Values) await group.Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
         if (stopping.IsCancellationRequested) throw new RefusalException(RefusalKind.Unavailable, "the service is stopping: watch again elsewhere or later");
     }
@@ -80,8 +96,45 @@ internal sealed class WatchSession(
         if (!caller.TryAdd())
             throw TooMany($"{options.MaxWatchesPerCaller} expressions are watched with this token, on all of its calls", nameof(MetricsOptions.MaxWatchesPerCaller));
         var heartbeat = TimeSpan.FromMilliseconds(register.HeartbeatMs == 0 ? DefaultHeartbeatMs : register.HeartbeatMs);
+        var (id, expr, refused) = (register.WatchId, register.Expr, Refused(register.Expr, out var parsed));
+        if (refused is null && parsed is not null && compiler.Leaves(parsed) is [var first, ..])
+        {
+            var watch = new GroupWatch(++watches, id, expr, heartbeat);
+            var group = GroupOf(first);
+            followers[id] = new Follower(null, Task.CompletedTask) { Watch = watch, Group = group };
+            group.Add(watch);
+            return;
+        }
+        FollowAlone(id, expr, refused, heartbeat);
+    }
+
+    private void FollowAlone(string id, string expr, string? refused, TimeSpan heartbeat)
+    {
         var ending = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        followers[register.WatchId] = new Follower(ending, FollowAsync(register.WatchId, register.Expr, heartbeat, ending.Token));
+        followers[id] = new Follower(ending, FollowAsync(id, expr, refused, heartbeat, ending.Token));
+    }
+
+    /// <summary>Expressions that read the same are in the same group.</summary>
+    private GroupFollower GroupOf(SelectionSpec spec)
+    {
+        // FNV-1a: the same in every process.
+        var hash = 2_166_136_261u;
+        foreach (var c in spec.Key) hash = (hash ^ c) * 16_777_619u;
+        hash ^= hash >> 15;
+        var key = (hash % (uint)options.StandingGroups).ToString(CultureInfo.InvariantCulture);
+        groupsEnding ??= CancellationTokenSource.CreateLinkedTokenSource(ct);
+        return groups.GetOrAdd(key, k => new GroupFollower(grains.GetGrain<IStandingGroupGrain>(k), name, writer, caller, HandOver, clock, log, groupsEnding.Token));
+    }
+
+    /// <summary>A watch that its group does not keep is evaluated in full.</summary>
+    private void HandOver(GroupWatch watch)
+    {
+        lock (handing)
+        {
+            // Unless it has ended meanwhile.
+            if (!followers.TryGetValue(watch.Id, out var follower) || follower.Watch != watch) return;
+            FollowAlone(watch.Id, watch.Expr, null, watch.Heartbeat);
+        }
     }
 
     private RefusalException TooMany(string what, string key)
@@ -92,18 +145,23 @@ internal sealed class WatchSession(
 
     private async Task EndAsync(string id)
     {
-        if (!followers.TryRemove(id, out var follower)) return;
+        Follower? follower;
+        lock (handing)
+        {
+            if (!followers.TryRemove(id, out follower)) return;
+        }
         caller.Remove();
+        if (follower.Watch is { } watch) await follower.Group!.RemoveAsync(watch).ConfigureAwait(false);
+        if (follower.Ending is null) return;
         await follower.Ending.CancelAsync().ConfigureAwait(false);
         // Its last event must not come after those of a watch that takes its place.
         await follower.Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         follower.Ending.Dispose();
     }
 
-    private async Task FollowAsync(string id, string expr, TimeSpan heartbeat, CancellationToken ending)
+    private async Task FollowAsync(string id, string expr, string? refused, TimeSpan heartbeat, CancellationToken ending)
     {
         await Task.Yield();
-        var refused = Refused(expr);
         var version = -1L;
         long at = 0;
         while (!ending.IsCancellationRequested)
@@ -119,14 +177,14 @@ internal sealed class WatchSession(
             catch (Exception e) when (!ending.IsCancellationRequested)
             {
                 MetricsLog.WatchInterrupted(log, expr, e);
-                value = new StandingValue { Version = -2, Error = $"the value cannot be had for the moment: {(e is OrleansException or TimeoutException ? e.Message : "the log says why")}", EvaluatedAt = clock.GetUtcNow().ToUnixTimeMilliseconds() };
+                value = StandingResult.Interrupted(e, clock.GetUtcNow().ToUnixTimeMilliseconds());
                 await Task.Delay(RetryAfter, clock, ending).ConfigureAwait(false);
             }
             var changed = value.Version != version;
             version = value.Version;
             // The evaluations go back with a clock that is set back; what callers are told by the contract does not.
             at = Math.Max(at, value.EvaluatedAt);
-            await WriteAsync(QueryMapping.ToEvent(id, value, at, changed), ending).ConfigureAwait(false);
+            await writer.WriteAsync(QueryMapping.ToEvent(id, value, at, changed), ending).ConfigureAwait(false);
         }
     }
 
@@ -166,26 +224,21 @@ internal sealed class WatchSession(
         return new StandingValue { Version = 1, Error = reason, EvaluatedAt = clock.GetUtcNow().ToUnixTimeMilliseconds() };
     }
 
-    private string? Refused(string expr)
+    private string? Refused(string expr, out Expr? parsed)
     {
+        parsed = null;
         if (expr.Length > options.MaxExpressionLength)
             return $"the expression is {expr.Length} characters long; at most {options.MaxExpressionLength} are allowed (Metrics:{nameof(MetricsOptions.MaxExpressionLength)})";
-        if (!PromQlParser.TryParse(expr, out var parsed, out var error)) return error.ToString();
+        if (!PromQlParser.TryParse(expr, out parsed, out var error)) return error.ToString();
         return parsed.Type is ExprType.InstantVector or ExprType.Scalar ? null : $"the expression yields a {parsed.Type.Documented()}; only an instant vector or a scalar can be watched";
     }
 
-    private async Task WriteAsync(WatchEvent value, CancellationToken ending)
+    /// <summary>A watch.</summary>
+    /// <param name="Ending">Ends <paramref name="Running"/>; null where a group follows it.</param>
+    private sealed record Follower(CancellationTokenSource? Ending, Task Running)
     {
-        await writing.WaitAsync(ending).ConfigureAwait(false);
-        try
-        {
-            await responses.WriteAsync(value, ct).ConfigureAwait(false);
-        }
-        finally
-        {
-            writing.Release();
-        }
-    }
+        public GroupWatch? Watch { get; init; }
 
-    private sealed record Follower(CancellationTokenSource Ending, Task Running);
+        public GroupFollower? Group { get; init; }
+    }
 }

@@ -6,10 +6,16 @@ internal static class Quantiles
     /// <summary>The q-quantile with linear interpolation between ranks; sorts <paramref name="values"/>. NaN of nothing; outside 0..1 an infinity.</summary>
     public static double Of(double q, Span<double> values)
     {
+        values.Sort();
+        return OfSorted(q, values);
+    }
+
+    /// <summary>The same of values that are sorted already, NaN first.</summary>
+    public static double OfSorted(double q, ReadOnlySpan<double> values)
+    {
         if (values.IsEmpty || double.IsNaN(q)) return double.NaN;
         if (q < 0) return double.NegativeInfinity;
         if (q > 1) return double.PositiveInfinity;
-        values.Sort();
         var rank = q * (values.Length - 1);
         var lower = (int)Math.Max(0, Math.Floor(rank));
         var upper = Math.Min(values.Length - 1, lower + 1);

@@ -1,0 +1,249 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Vigil.Metrics.PromQL;
+using Vigil.Metrics.Series;
+using Vigil.Metrics.Watch.Incremental;
+using Xunit;
+
+namespace Vigil.Metrics.Tests.Watch;
+
+/// <summary>Expressions that are kept up to date from sample to sample have the value that the full evaluation has.</summary>
+public sealed class StandingPlanTests
+{
+    private static readonly PlanCompiler Compiler = new(300_000, 86_400_000);
+
+    [Theory]
+    [InlineData("avg_over_time(a[30s]) > 5")]
+    [InlineData("5 >= avg_over_time(a[30s])")]
+    [InlineData("avg_over_time(a[1m] offset 10s)")]
+    [InlineData("sum_over_time(a[30s]) != bool 12")]
+    [InlineData("sum_over_time(a[30s]) < 3")]
+    [InlineData("min_over_time(a[20s])")]
+    [InlineData("max_over_time({__name__=~\"a|b\"}[40s])")]
+    [InlineData("quantile_over_time(0.9, a[30s])")]
+    [InlineData("rate(a[30s]) > 0.5")]
+    [InlineData("increase(a[1m])")]
+    [InlineData("delta(a[1m])")]
+    [InlineData("irate(a[1m])")]
+    [InlineData("stddev_over_time(a[30s])")]
+    [InlineData("predict_linear(a[30s], 60) * 2")]
+    [InlineData("changes(a[1m]) + resets(a[1m])")]
+    [InlineData("count_over_time(a[30s]) == 3")]
+    [InlineData("last_over_time(a[30s])")]
+    [InlineData("a > 3")]
+    [InlineData("a offset -5s")]
+    [InlineData("abs(-a)")]
+    [InlineData("sum by (g) (rate(a[30s]))")]
+    [InlineData("avg without (i) (a)")]
+    [InlineData("max(a) - min(b)")]
+    [InlineData("quantile by (g) (0.5, avg_over_time(a[30s]))")]
+    [InlineData("stddev(a)")]
+    [InlineData("sum(rate(a[30s])) / sum(rate(b[30s])) > 0.1")]
+    [InlineData("rate(a[30s]) / rate(b[30s])")]
+    [InlineData("a / ignoring (g) b")]
+    [InlineData("a > on (i) b")]
+    [InlineData("a / a")]
+    [InlineData("count(a > 2) > (1 + 1)")]
+    public void StandingPlan_OnAnyStream_HasTheValueOfTheFullEvaluation(string text)
+    {
+        Prop.ForAll<int[]>(stream => Differences(text, stream) is { } difference ? false.Label(difference) : true.Label("")).QuickCheckThrowOnFailure();
+    }
+
+    [Theory]
+    [InlineData("avg_over_time(a[30s]) > 5")]
+    [InlineData("sum by (g) (rate(a[30s]))")]
+    [InlineData("quantile_over_time(0.9, a[30s])")]
+    [InlineData("min_over_time(a[20s]) + max_over_time(a[20s])")]
+    [InlineData("sum_over_time(a[2m])")]
+    public void StandingPlan_OnALongStream_HasTheValueOfTheFullEvaluation(string text)
+    {
+        for (var seed = 1; seed <= 4; seed++)
+        {
+            var random = new Random(seed);
+            if (Differences(text, [.. Enumerable.Range(0, 1_500).Select(_ => random.Next())]) is { } difference) Assert.Fail(difference);
+        }
+    }
+
+    [Theory]
+    [InlineData("absent(a)")]
+    [InlineData("a and b")]
+    [InlineData("topk(1, a)")]
+    [InlineData("a @ 5")]
+    [InlineData("rate(a[1m:5s])")]
+    [InlineData("time()")]
+    [InlineData("rate(a[5m] anchored)")]
+    [InlineData("a * on (i) group_left b")]
+    [InlineData("a + fill(0) b")]
+    [InlineData("sum by (__name__) (a)")]
+    [InlineData("avg_over_time(a[2d])")]
+    public void Compile_OtherExpressions_HaveNoPlan(string text)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out var error), error?.ToString());
+        Assert.Empty(Compiler.Leaves(expr));
+    }
+
+    [Fact]
+    public void StandingPlan_NothingChanges_SaysWhenTimeWill()
+    {
+        var selections = new List<StandingSelection>();
+        var plan = Plan("avg_over_time(a[30s]) > 0", selections);
+        var series = selections[0].Find(Labels("a", 0));
+        selections[0].Known(0);
+        selections[0].Insert(series, 100_000, 1);
+        selections[0].Insert(series, 110_000, 3);
+        selections[0].Insert(series, 140_000, 3);
+        Assert.Equal(2, Assert.Single(plan.Evaluate(120_000)).Value);
+        Assert.Equal(130_000, plan.NextChange);
+        Assert.Equal(3, Assert.Single(plan.Evaluate(130_000)).Value);
+        Assert.Equal(140_000, plan.NextChange);
+        Assert.Equal(1, plan.Inputs);
+        plan.Evaluate(140_000);
+        Assert.Equal(170_000, plan.NextChange);
+        Assert.Empty(plan.Evaluate(170_000));
+        Assert.Equal(long.MaxValue, plan.NextChange);
+        Assert.False(plan.Covers(169_999));
+    }
+
+    [Fact]
+    public void SampleMemory_OneSampleTooMany_IsRefusedAndRoomComesBack()
+    {
+        var memory = new StandingMemory(4 + SampleWindow.Overhead);
+        var selections = new List<StandingSelection>();
+        var plan = Plan("avg_over_time(a[30s])", selections, memory);
+        var series = selections[0].Find(Labels("a", 0));
+        selections[0].Known(0);
+        for (var i = 0; i < 4; i++) Assert.True(selections[0].Insert(series, 1_000 + i, 1));
+        Assert.False(selections[0].Insert(series, 2_000, 1));
+        plan.Evaluate(40_000);
+        Assert.Equal(0, memory.Taken);
+        Assert.True(selections[0].Insert(series, 40_000, 1));
+    }
+
+    [Fact]
+    public void RunningSum_LargeSamplesLeave_SmallOnesAreNotLost()
+    {
+        var random = new Random(5);
+        var stream = Enumerable.Range(0, 200).Select(i => (Time: 1_000L * i, Value: i == 20 ? 1e280 : random.NextDouble())).ToArray();
+        var selections = new List<StandingSelection>();
+        var plan = Plan("sum_over_time(a[1m]) > 1e9", selections);
+        selections[0].Known(0);
+        var series = selections[0].Find(Labels("a", 0));
+        foreach (var (time, value) in stream)
+        {
+            selections[0].Insert(series, time, value);
+            Assert.Equal(time is >= 20_000 and < 80_000 ? 1 : 0, plan.Evaluate(time).Count);
+        }
+    }
+
+    private static StandingPlan Plan(string text, List<StandingSelection> selections, StandingMemory? memory = null)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out var error), error?.ToString());
+        var plan = Compiler.Compile(expr, spec =>
+        {
+            var known = selections.Find(s => s.Spec.Key == spec.Key);
+            if (known is null) selections.Add(known = new StandingSelection(spec, memory ?? new StandingMemory(1_000_000)));
+            return known;
+        });
+        Assert.NotNull(plan);
+        return plan;
+    }
+
+    private static LabelSet Labels(string name, int i) => LabelSet.Of("__name__", name, "i", $"{i}", "g", $"{i % 2}");
+
+    /// <summary>Plays a stream, in which each number is a step, to both evaluations. The first difference, or null.</summary>
+    private static string? Differences(string text, int[] stream)
+    {
+        var selections = new List<StandingSelection>();
+        var plan = Plan(text, selections);
+        PromQlParser.TryParse(text, out var expr, out _);
+        var store = new Dictionary<LabelSet, SortedList<long, double>>();
+        var now = 1_000_000L;
+        foreach (var selection in selections) selection.Known(0);
+        for (var step = 0; step < stream.Length; step++)
+        {
+            var random = new Random(stream[step]);
+            var labels = Labels(random.Next(2) == 0 ? "a" : "b", random.Next(3));
+            now += random.Next(20) switch
+            {
+                0 => 400_000,
+                1 => 25_000,
+                < 12 => 1_000,
+                _ => random.Next(3_000),
+            };
+            var time = now + random.Next(12) switch
+            {
+                0 => -random.Next(60_000),
+                1 => random.Next(8_000),
+                _ => 0,
+            };
+            if (!store.TryGetValue(labels, out var samples)) store.Add(labels, samples = []);
+            var value = random.Next(16) switch
+            {
+                0 => double.NaN,
+                1 => Samples.Stale,
+                2 => double.PositiveInfinity,
+                3 => 1e300,
+                4 => -0.0,
+                5 => random.NextDouble() * 1e17,
+                6 or 7 => random.NextDouble(),
+                8 => Math.Round(random.NextDouble() * 10, 1),
+                9 => -random.Next(9),
+                10 => 0,
+                _ => random.Next(9) + step / 7,
+            };
+            if (random.Next(8) != 0 && samples.TryAdd(time, value))
+            {
+                foreach (var selection in selections)
+                {
+                    if (LabelMatcher.AllMatch(selection.Spec.Matchers, labels)) Assert.True(selection.Insert(selection.Find(labels), time, value));
+                }
+            }
+            var source = new PrefetchedSeries();
+            var inputs = 0;
+            foreach (var (selector, range) in SelectorCollector.Collect(expr!, new StepGrid(now, 1, 1), new EvaluationOptions()))
+            {
+                var found = new List<SeriesSamples>();
+                foreach (var (name, all) in store)
+                {
+                    if (!LabelMatcher.AllMatch(selector.Matchers, name)) continue;
+                    var inside = all.Where(s => s.Key > range.FromMs && s.Key <= range.ToMs).ToArray();
+                    if (inside.Length == 0) continue;
+                    if (!Samples.IsStale(inside[^1].Value)) inputs++;
+                    found.Add(new SeriesSamples(name, inside.Select(s => s.Key).ToArray(), inside.Select(s => s.Value).ToArray()));
+                }
+                source.Add(selector, found);
+            }
+            string expected, actual;
+            try
+            {
+                expected = Text(((VectorValue)Evaluator.Instant(text, expr!, now, source, new EvaluationOptions()).Value).Elements, inputs);
+            }
+            catch (EvaluationException e)
+            {
+                expected = e.Message;
+            }
+            try
+            {
+                actual = Text(plan.Evaluate(now), plan.Inputs);
+            }
+            catch (EvaluationException e)
+            {
+                actual = e.Message;
+            }
+            // Then it is evaluated in full.
+            catch (NotIncrementalException)
+            {
+                return null;
+            }
+            if (expected != actual) return $"step {step} of {stream.Length}, at {now}: full {expected}, incremental {actual}";
+            if (plan.NextChange <= now) return $"the next change is at {plan.NextChange}, which is past at {now}";
+        }
+        return null;
+    }
+
+    private static string Text(IEnumerable<VectorElement> elements, int inputs) =>
+        string.Join("; ", elements.Select(e => $"{e.Labels} {Bits(e.Value)}").Order(StringComparer.Ordinal)) + $" of {inputs}";
+
+    // One NaN is as good as another, and so are the zeros; everything else is told to the last bit.
+    private static string Bits(double value) => double.IsNaN(value) ? "NaN" : value == 0 ? "0" : $"{value:R}";
+}
