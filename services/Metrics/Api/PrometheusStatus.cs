@@ -54,7 +54,6 @@ internal sealed class PrometheusStatus(QueryCoordinator coordinator, RuleTable r
         json.WriteString("serverTime", PrometheusJson.Moment(clock.GetUtcNow()));
         json.WriteBoolean("reloadConfigSuccess", !rules.HasErrors);
         json.WriteString("lastConfigTime", PrometheusJson.Moment(rules.LoadedAt ?? started));
-        json.WriteNumber("corruptionCount", 0);
         json.WriteNumber("goroutineCount", ThreadPool.ThreadCount);
         json.WriteNumber("GOMAXPROCS", Environment.ProcessorCount);
         json.WriteNumber("GOMEMLIMIT", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
