@@ -19,7 +19,6 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
     private readonly CheckpointStep step = new();
     private Task<bool>? running;
     private long retainedAt = long.MinValue;
-    private long shrunkAt = long.MinValue;
 
     /// <summary>Bytes of journal since the last checkpoint.</summary>
     public long JournalBytes { get; private set; } = journalBytes;
@@ -44,12 +43,10 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
         var succeeded = false;
         try
         {
+            var calm = JournalBytes < options.CheckpointJournalBytes;
             await WriteAsync(now);
-            if (now - HourMs / 6 >= shrunkAt)
-            {
-                await store.ShrinkAsync(CancellationToken.None);
-                shrunkAt = now;
-            }
+            // In a flood, which is when the journal and not the clock asks for checkpoints, the next journal needs the space at once.
+            if (calm) await store.ShrinkAsync(CancellationToken.None);
             if (now - HourMs >= retainedAt)
             {
                 await RetainAsync(now);

@@ -62,7 +62,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             var evicted = new long[entries.Count];
             for (var i = 0; i < entries.Count; i++)
             {
-                older[entries[i].Id] = new SampleBuffer();
+                older[entries[i].Id] = new SampleBuffer(Math.Min(Expected(entries[i].Samples, selector), request.MaxSamples / entries.Count));
                 evicted[i] = entries[i].Samples.EvictedThrough;
             }
             await store.ReadSamplesAsync(grain, selector.From, Math.Min(evicted.Max(), selector.To), older, request.MaxSamples, CancellationToken.None);
@@ -71,6 +71,15 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             for (var i = 0; i < entries.Count; i++) same &= evicted[i] == entries[i].Samples.EvictedThrough;
             if (same) return older;
         }
+    }
+
+    // As many as there would be at the pace of those in memory, so that buffers need not grow again and again.
+    private static int Expected(SeriesBuffer samples, SelectorSpec selector)
+    {
+        if (selector.NewestOnly || samples.LastTime <= samples.EvictedThrough) return 0;
+        var through = Math.Min(selector.To, samples.LastTime);
+        var share = ((double)through - selector.From) / ((double)samples.LastTime - samples.EvictedThrough);
+        return (int)Math.Clamp(share * samples.Count * 1.02 + SampleBlock.MaxCount, 0, int.MaxValue / 2);
     }
 
     private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer)

@@ -1,10 +1,11 @@
 namespace Vigil.Metrics.Series;
 
 /// <summary>Samples in two columns that grow and are used again: the target of window reads. Not safe for several threads.</summary>
-internal sealed class SampleBuffer
+/// <param name="capacity">Samples that there is room for at first.</param>
+internal sealed class SampleBuffer(int capacity = 0)
 {
-    private long[] times = [];
-    private double[] values = [];
+    private long[] times = capacity == 0 ? [] : new long[capacity];
+    private double[] values = capacity == 0 ? [] : new double[capacity];
 
     /// <summary>Number of samples.</summary>
     public int Count { get; private set; }

@@ -216,6 +216,40 @@ public sealed class CheckpointTests
         Assert.Empty((await store.LoadAsync("api", 0, now, CancellationToken.None)).State.Table.All);
     }
 
+    [Fact]
+    public async Task Shrink_AfterALongJournal_GivesTheDiskBack_AndWhatIsStoredStays()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
+        var database = host.Services.GetRequiredService<IDatabase>();
+        var store = host.Services.GetRequiredService<MetricsStore>();
+        await database.WriteRowsAsync(new byte[1024 * 1024], static (rows, data) =>
+        {
+            for (var no = 1; no <= 40; no++)
+                rows.Begin("INSERT INTO metric_journal (grain, no, kind, stream, sequence, data) VALUES ($1, $2, $3, $4, $5, $6)").Bind("other").Bind(no).Bind(2).Bind("").Bind(0).Bind(data).Run();
+        });
+        await client.SendAsync(1, [.. Enumerable.Range(0, 300).Select(i => (1u, now - (299 - i) * 1000L, (double)i))]);
+        await client.AckAsync();
+        await store.ShrinkAsync(CancellationToken.None);
+        Assert.InRange(await PagesAsync(), 10_000, 12_000);
+        await database.WriteRowsAsync(0, static (rows, _) => rows.Begin("DELETE FROM metric_journal WHERE grain = 'other'").Run());
+        await store.ShrinkAsync(CancellationToken.None);
+        // Some are kept for the next journal.
+        Assert.InRange(await PagesAsync(), 1, 6_000);
+        await host.Grain("api").CheckpointAsync().DefaultTimeout();
+        Assert.Equal(300, await host.ValueAsync("count_over_time(m[10m])", now));
+
+        async Task<long> PagesAsync()
+        {
+            await using var connection = await database.OpenAsync();
+            await using var count = connection.CreateCommand();
+            count.CommandText = "PRAGMA page_count";
+            return (long)(await count.ExecuteScalarAsync())!;
+        }
+    }
+
     private static async Task<int> StoredAsync(MetricsStore store)
     {
         var samples = new SampleBuffer();
