@@ -23,6 +23,7 @@ internal sealed record CommandLine(bool Demo, bool NoAgent, string[] Configurati
           --Policies:Directory=policies  the policy files
           --ConnectionStrings:postgres=...   PostgreSQL in place of SQLite files
           --ConnectionStrings:redis=...      handed to the services; nothing uses Redis yet
+          --Demo:FirstBreak=15 --Demo:BrokenFor=20 --Demo:Every=60   when the shop of --demo breaks, in seconds
           OTEL_EXPORTER_OTLP_ENDPOINT    where traces, metrics and logs go as well
 
         Environment variables reach the services too: Notify__Webhooks__0__Url=https://... sends the pages there.

@@ -23,26 +23,41 @@ internal sealed class Tokens(string path, IReadOnlyDictionary<string, string> by
     /// <exception cref="DistributedApplicationException">The file is there and is not what it should be: it is never overwritten.</exception>
     public static Tokens LoadOrCreate(string path)
     {
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-        var tokens = File.Exists(path) ? Read(path) : [];
-        var missing = Scopes.Where(s => string.IsNullOrWhiteSpace(tokens.GetValueOrDefault(s))).ToArray();
-        if (missing.Length > 0)
+        try
         {
-            foreach (var scope in missing) tokens[scope] = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
-            Write(path, tokens);
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+            var tokens = System.IO.Path.Exists(path) ? Read(path) : [];
+            var missing = Scopes.Where(s => string.IsNullOrWhiteSpace(tokens.GetValueOrDefault(s))).ToArray();
+            if (missing.Length > 0)
+            {
+                foreach (var scope in missing) tokens[scope] = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+                Write(path, tokens);
+            }
+            return new Tokens(path, tokens);
         }
-        return new Tokens(path, tokens);
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DistributedApplicationException($"{path} cannot be read or written: {e.Message}", e);
+        }
     }
 
     private static Dictionary<string, string> Read(string path)
     {
+        if (Directory.Exists(path)) throw new DistributedApplicationException($"{path} is a folder, where the file with the tokens should be");
+        const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & others) != 0)
+            throw new DistributedApplicationException($"{path} can be read or written by others than its owner, so its tokens may be known to them: delete it to have new ones made, or, where you trust them, chmod 600 it");
         try
         {
-            return JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(path)) ?? [];
+            var tokens = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(path)) ?? throw new JsonException("it is null");
+            // What else is in it would break the header that carries it, or the environment variable.
+            if (tokens.FirstOrDefault(t => t.Value?.Any(c => c is <= ' ' or > '~') == true) is { Key: { } scope })
+                throw new JsonException($"the token of '{scope}' has characters other than visible ASCII");
+            return tokens;
         }
         catch (JsonException e)
         {
-            throw new DistributedApplicationException($"{path} is not a JSON object from scope to token ({e.Message}): mend it, or delete it to have new ones made");
+            throw new DistributedApplicationException($"{path} is not a JSON object from scope to token ({e.Message}): mend it, or delete it to have new ones made", e);
         }
     }
 

@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Threading.Channels;
+using Aspire.Hosting;
 using Aspire.Hosting.ApplicationModel;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
 using Vigil.Alerting.V1;
 using Vigil.Metrics.V1;
@@ -12,17 +14,35 @@ namespace Vigil.AppHost.Demo;
 /// <summary>Where the demo looks, and the token it reads with.</summary>
 internal sealed record DemoPlaces(EndpointReference Metrics, EndpointReference Alerting, EndpointReference Shop, string ReadToken);
 
+/// <summary>When the shop breaks first, how long it stays so at least, and how often it breaks.</summary>
+internal sealed record DemoTimes(TimeSpan FirstBreak, TimeSpan BrokenFor, TimeSpan Every)
+{
+    private const double Day = 86_400;
+
+    /// <summary>Seconds in the section <c>Demo</c>.</summary>
+    /// <exception cref="DistributedApplicationException">One of them is out of its range.</exception>
+    public static DemoTimes From(IConfiguration configuration)
+    {
+        return new DemoTimes(Seconds("FirstBreak", 15, 0), Seconds("BrokenFor", 20, 0), Seconds("Every", 60, 1));
+
+        TimeSpan Seconds(string name, double byDefault, double least) => configuration[$"Demo:{name}"] is not { } text ? TimeSpan.FromSeconds(byDefault)
+            : double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds >= least && seconds <= Day ? TimeSpan.FromSeconds(seconds)
+            : throw new DistributedApplicationException(string.Create(CultureInfo.InvariantCulture, $"Demo:{name} is '{text}': give seconds, {least} to {Day}"));
+    }
+}
+
 /// <summary>
 /// Breaks the shop on a timer and tells what follows: what the probe sees (from Metrics), what the policies decide (from Alerting), and
 /// which pages arrive (at the receiver in this process).
 /// </summary>
-internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceNotificationService notifications, TimeProvider clock) : BackgroundService
+internal sealed class DemoStory(DemoPlaces places, DemoTimes times, PageReceiver pages, ResourceNotificationService notifications, TimeProvider clock) : BackgroundService
 {
-    private static readonly TimeSpan FirstBreak = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan BrokenFor = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan Every = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan LongestWaitForThePage = TimeSpan.FromMinutes(2);
 
+    private readonly TaskCompletionSource seesProbes = NewSignal();
+    private readonly TaskCompletionSource seesTransitions = NewSignal();
+    private volatile TaskCompletionSource paged = NewSignal();
     private readonly Channel<StoryStep> steps = System.Threading.Channels.Channel.CreateUnbounded<StoryStep>();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -60,16 +80,21 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
     private async Task BreakAsync(CancellationToken stoppingToken)
     {
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        await Task.Delay(FirstBreak, clock, stoppingToken).ConfigureAwait(false);
-        using var timer = new PeriodicTimer(Every, clock);
+        // What happens before someone looks would be missing from the story.
+        await Task.WhenAll(seesProbes.Task, seesTransitions.Task).WaitAsync(stoppingToken).ConfigureAwait(false);
+        await Task.Delay(times.FirstBreak, clock, stoppingToken).ConfigureAwait(false);
+        using var timer = new PeriodicTimer(times.Every, clock);
         do
         {
             try
             {
-                Add(clock.GetUtcNow(), $"demo-shop breaks: for {BrokenFor.TotalSeconds:0} s every request will be answered with 503", StoryMood.Plain, begins: true);
+                paged = NewSignal();
+                Add(clock.GetUtcNow(), $"demo-shop breaks: for {times.BrokenFor.TotalSeconds:0} s every request will be answered with 503", StoryMood.Plain, begins: true);
                 using var broken = await http.PostAsync($"{places.Shop.Url}/break", null, stoppingToken).ConfigureAwait(false);
                 broken.EnsureSuccessStatusCode();
-                await Task.Delay(BrokenFor, clock, stoppingToken).ConfigureAwait(false);
+                await Task.Delay(times.BrokenFor, clock, stoppingToken).ConfigureAwait(false);
+                // On a machine that is busy the page may take longer than that, and a story without it would be none.
+                await Task.WhenAny(paged.Task, Task.Delay(LongestWaitForThePage, clock, stoppingToken)).ConfigureAwait(false);
                 using var repaired = await http.PostAsync($"{places.Shop.Url}/repair", null, stoppingToken).ConfigureAwait(false);
                 repaired.EnsureSuccessStatusCode();
                 Add(clock.GetUtcNow(), "demo-shop is repaired", StoryMood.Plain);
@@ -85,8 +110,11 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
     private async Task PagesAsync(CancellationToken stoppingToken)
     {
         await foreach (var page in pages.ReadAllAsync(stoppingToken).ConfigureAwait(false))
-            if (page.Alertname.StartsWith("DemoShop", StringComparison.Ordinal))
-                Add(page.At, $"page arrives at the pager: {page.Severity} {page.Alertname} {page.Status}{(page.Summary.Length > 0 ? $": {page.Summary}" : "")}", page.Status == "firing" ? StoryMood.Bad : StoryMood.Good);
+        {
+            if (!page.Alertname.StartsWith("DemoShop", StringComparison.Ordinal)) continue;
+            Add(page.At, $"page arrives at the pager: {page.Severity} {page.Alertname} {page.Status}{(page.Summary.Length > 0 ? $": {page.Summary}" : "")}", page.Status == "firing" ? StoryMood.Bad : StoryMood.Good);
+            if (page is { Alertname: "DemoShopDown", Status: "firing" }) paged.TrySetResult();
+        }
     }
 
     private async Task ProbesAsync(Metadata headers, CancellationToken stoppingToken)
@@ -102,6 +130,7 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
                 Add(At(change.CauseReceivedUnixUs), sample.Value == 0 ? "the probe fails: Metrics has accepted probe_success = 0" : "the probe succeeds again: Metrics has accepted probe_success = 1",
                     sample.Value == 0 ? StoryMood.Bad : StoryMood.Good);
             before = sample.Value;
+            seesProbes.TrySetResult();
         }
     }
 
@@ -109,6 +138,8 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
     {
         using var channel = GrpcChannel.ForAddress(places.Alerting.Url);
         using var watch = new Alerts.AlertsClient(channel).WatchAlerts(new WatchAlertsRequest { OnlyNew = true }, headers, cancellationToken: stoppingToken);
+        await watch.ResponseHeadersAsync.ConfigureAwait(false);
+        seesTransitions.TrySetResult();
         await foreach (var change in watch.ResponseStream.ReadAllAsync(stoppingToken).ConfigureAwait(false))
         {
             if (change.ChangeCase != AlertTransition.ChangeOneofCase.Alert || change.Alert.Alert is not { } alert) continue;
@@ -139,6 +170,8 @@ internal sealed class DemoStory(DemoPlaces places, PageReceiver pages, ResourceN
             await Task.Delay(TimeSpan.FromSeconds(1), clock, stoppingToken).ConfigureAwait(false);
         }
     }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private void Broke(Status status) => Add(clock.GetUtcNow(), $"the story's stream broke: {status.Detail}", StoryMood.Plain);
 

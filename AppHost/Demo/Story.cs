@@ -29,16 +29,16 @@ internal sealed class Story(TimeSpan patience)
         {
             waiting.Remove(step);
             if (step.Begins) began = null;
-            var sinceBefore = began is null ? TimeSpan.Zero : step.At - previous;
-            began ??= step.At;
             // A step that was waited out may still be older than one already told; a negative latency would only confuse.
+            TimeSpan? sinceBefore = began is null ? null : step.At > previous ? step.At - previous : TimeSpan.Zero;
+            began ??= step.At;
             if (step.At > previous) previous = step.At;
             lines.Add((string.Create(CultureInfo.InvariantCulture, $"story  +{(step.At - began.Value).TotalSeconds,7:0.000} s  {Latency(sinceBefore),12}  {step.Text}"), step.Mood));
         }
         return lines;
     }
 
-    private static string Latency(TimeSpan time) => time <= TimeSpan.Zero ? "" : time.TotalSeconds >= 1
-        ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.00} s later")
-        : string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:0} ms later");
+    private static string Latency(TimeSpan? time) => time is not { } known ? "" : known.TotalSeconds >= 1
+        ? string.Create(CultureInfo.InvariantCulture, $"{known.TotalSeconds:0.00} s later")
+        : string.Create(CultureInfo.InvariantCulture, $"{known.TotalMilliseconds:0} ms later");
 }

@@ -13,6 +13,9 @@ internal static class ExitCode
     public const int Usage = 2;
     public const int Unreachable = 3;
     public const int NotAllowed = 4;
+
+    /// <summary>128 + SIGINT, as shells have it.</summary>
+    public const int Interrupted = 130;
 }
 
 /// <summary>Ends a command with a message and an exit code.</summary>
@@ -24,8 +27,11 @@ internal sealed class CliException(int exitCode, string message) : Exception(mes
 /// <summary>The one place where failures become messages and exit codes.</summary>
 internal static class Failures
 {
-    /// <summary>Gives a command its action: failures are printed to standard error, one line, and become the exit code.</summary>
-    public static void Run(this Command command, Func<ParseResult, CancellationToken, Task<int>> action) =>
+    /// <summary>
+    /// Gives a command its action: failures are printed to standard error, one line, and become the exit code. Ctrl+C makes it
+    /// <paramref name="interrupted"/>: done, for what goes on until then.
+    /// </summary>
+    public static void Run(this Command command, Func<ParseResult, CancellationToken, Task<int>> action, int interrupted = ExitCode.Interrupted) =>
         command.SetAction(async (parsed, cancellationToken) =>
         {
             try
@@ -34,11 +40,11 @@ internal static class Failures
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
-                return ExitCode.Done;
+                return interrupted;
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && cancellationToken.IsCancellationRequested)
             {
-                return ExitCode.Done;
+                return interrupted;
             }
             catch (CliException e)
             {

@@ -30,11 +30,15 @@ internal sealed class ConnectionOptions
         return new Connection(
             parsed.GetValue(Metrics) ?? FromEnvironment("VIGIL_METRICS") ?? saved.Metrics ?? new Uri("http://127.0.0.1:4317"),
             parsed.GetValue(Alerting) ?? FromEnvironment("VIGIL_ALERTING") ?? saved.Alerting ?? new Uri("http://127.0.0.1:6102"),
-            parsed.GetValue(Token) ?? NotEmpty(Environment.GetEnvironmentVariable("VIGIL_TOKEN")) ?? saved.Token ?? LocalTokens.Find(scope),
+            Sendable(parsed.GetValue(Token) ?? NotEmpty(Environment.GetEnvironmentVariable("VIGIL_TOKEN")) ?? saved.Token ?? LocalTokens.Find(scope)),
             parsed.GetValue(Json));
     }
 
     internal static string? NotEmpty(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
+
+    /// <summary>A header carries visible ASCII only; the token itself is not shown.</summary>
+    private static string? Sendable(string? token) => token is null || token.All(c => c is > ' ' and <= '~') ? token
+        : throw new CliException(ExitCode.Usage, "the token has a space, a line break or another character that no token has: was more copied than the token?");
 
     private static Uri? FromEnvironment(string name) => NotEmpty(Environment.GetEnvironmentVariable(name)) is { } text
         ? TryAddress(text) ?? throw new CliException(ExitCode.Usage, $"{name}: '{text}' is not an http:// or https:// address")

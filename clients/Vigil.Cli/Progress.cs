@@ -1,3 +1,4 @@
+using System.Globalization;
 using Spectre.Console;
 
 namespace Vigil.Cli;
@@ -7,7 +8,7 @@ internal static class Progress
 {
     /// <summary>Runs <paramref name="work"/>, which tells how far it is.</summary>
     /// <param name="what">What is going on, in a word.</param>
-    /// <param name="total">Where it ends, in the unit that the work tells; null where that is not known: the bar then only shows that it goes on.</param>
+    /// <param name="total">Where it ends, in the unit that the work tells; null where that is not known: the bar then shows how much is done.</param>
     /// <param name="work">The work.</param>
     public static async Task ShowAsync(string what, long? total, Func<Action<long>, Task> work)
     {
@@ -23,7 +24,10 @@ internal static class Progress
                 var bar = progress.AddTask(what, maxValue: total ?? 1);
                 bar.IsIndeterminate = total is null;
                 while (await Task.WhenAny(running, Task.Delay(TimeSpan.FromMilliseconds(100))).ConfigureAwait(false) != running)
+                {
                     if (total is not null) bar.Value = Interlocked.Read(ref done);
+                    else bar.Description = string.Create(CultureInfo.InvariantCulture, $"{what} {Interlocked.Read(ref done):N0}");
+                }
             }).ConfigureAwait(false);
         }
         await running.ConfigureAwait(false);

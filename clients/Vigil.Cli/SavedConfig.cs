@@ -24,28 +24,47 @@ internal sealed record SavedConfig(
         }
     }
 
-    public static SavedConfig Load()
+    public static SavedConfig Load() => Load(FilePath);
+
+    public void Save() => Save(FilePath);
+
+    internal static SavedConfig Load(string path)
     {
-        if (!File.Exists(FilePath)) return new SavedConfig();
+        if (!File.Exists(path)) return new SavedConfig();
         try
         {
-            return JsonSerializer.Deserialize<SavedConfig>(File.ReadAllBytes(FilePath)) ?? new SavedConfig();
+            var saved = JsonSerializer.Deserialize<SavedConfig>(File.ReadAllBytes(path)) ?? new SavedConfig();
+            foreach (var (key, address) in ((string, Uri?)[])[("metrics", saved.Metrics), ("alerting", saved.Alerting)])
+            {
+                if (address is not null && ConnectionOptions.TryAddress(address.OriginalString) is null)
+                    throw new CliException(ExitCode.Usage, $"{path}: {key} is '{address.OriginalString}', not an http:// or https:// address: mend it, or `vigil config clear`");
+            }
+            return saved;
         }
         catch (JsonException e)
         {
-            throw new CliException(ExitCode.Usage, $"{FilePath} is not valid JSON ({e.Message}): mend it, or `vigil config clear`");
+            throw new CliException(ExitCode.Usage, $"{path} is not valid JSON ({e.Message}): mend it, or `vigil config clear`");
         }
     }
 
-    public void Save()
+    internal void Save(string path)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(FilePath)!);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         // Written beside and moved, so that an interrupted save leaves the old file whole.
-        var temporary = FilePath + ".new";
+        var temporary = path + ".new";
         var create = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) create.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        using (var file = new FileStream(temporary, create)) JsonSerializer.Serialize(file, this, Format);
-        File.Move(temporary, FilePath, overwrite: true);
+        try
+        {
+            using (var file = new FileStream(temporary, create)) JsonSerializer.Serialize(file, this, Format);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            // It holds a token: nothing of it is left lying about.
+            File.Delete(temporary);
+            throw;
+        }
     }
 }
 

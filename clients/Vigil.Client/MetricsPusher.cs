@@ -34,6 +34,7 @@ public sealed class MetricsPusher : IAsyncDisposable
     private Exception? fault;
     private bool closing;
     private volatile bool connected;
+    private bool disposed;
     private long recorded, accepted, refused, duplicate, reconnects, resent;
 
     internal MetricsPusher(MetricsIngest.MetricsIngestClient client, MetricsPusherOptions options, TimeProvider time)
@@ -124,6 +125,12 @@ public sealed class MetricsPusher : IAsyncDisposable
         {
             closing = true;
             Signal();
+        }
+        if (Interlocked.Exchange(ref disposed, true))
+        {
+            // Whoever disposes of it again may rely on its end as well.
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return;
         }
         if (connected) await Task.WhenAny(running, Task.Delay(Farewell, time)).ConfigureAwait(false);
         await stopping.CancelAsync().ConfigureAwait(false);

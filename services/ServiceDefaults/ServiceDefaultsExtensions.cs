@@ -34,6 +34,8 @@ public static class ServiceDefaultsExtensions
         builder.AddListeners(identity);
         builder.AddStorage(identity);
         services.AddMigrations(AuditSchema.Component, AuditSchema.Migrations);
+        services.AddMigrations(StorageHeartbeat.Component, StorageHeartbeat.Migrations);
+        services.AddSingleton<StorageHeartbeat>();
         services.AddSingleton<IAuditLog, AuditLog>();
         services.AddValidatedOptions<AuthOptions>(AuthOptions.Section);
         services.AddSingleton(s => new TokenTable(s.GetRequiredService<IOptions<AuthOptions>>().Value));

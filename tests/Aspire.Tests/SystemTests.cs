@@ -170,7 +170,14 @@ public sealed class AppHostProcessTests
         Assert.Equal(3, Ours(folder).Count);
         host.Signal(Procfs.SigKill);
         await host.Exit();
-        await NothingLeft(folder);
+        try
+        {
+            await NothingLeft(folder);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}\n{host.Lines.Text}");
+        }
     }
 
     [Fact]

@@ -31,6 +31,9 @@ internal sealed class Pager : IAsyncDisposable
     /// <summary>The keys of the pages that arrived for a round, in order; a page that arrived twice is there twice.</summary>
     public IReadOnlyList<string> Keys(string round, string status) => [.. arrivals.Where(a => a.Round == round && a.Status == status).Select(a => a.Key)];
 
+    /// <summary>How often a page of an alert arrived.</summary>
+    public int Count(string alertname, string status) => arrivals.Count(a => a.Alertname == alertname && a.Status == status);
+
     public ValueTask DisposeAsync() => app.DisposeAsync();
 
     private async Task<IResult> TakeAsync(HttpRequest request)
@@ -38,9 +41,9 @@ internal sealed class Pager : IAsyncDisposable
         using var body = await JsonDocument.ParseAsync(request.Body);
         foreach (var alert in body.RootElement.GetProperty("alerts").EnumerateArray())
             arrivals.Enqueue(new Arrival(request.Headers["Idempotency-Key"].ToString(), alert.GetProperty("status").GetString()!,
-                alert.GetProperty("labels").TryGetProperty("round", out var round) ? round.GetString()! : ""));
+                alert.GetProperty("labels").GetProperty("alertname").GetString()!, alert.GetProperty("labels").TryGetProperty("round", out var round) ? round.GetString()! : ""));
         return Results.Ok();
     }
 
-    private sealed record Arrival(string Key, string Status, string Round);
+    private sealed record Arrival(string Key, string Status, string Alertname, string Round);
 }

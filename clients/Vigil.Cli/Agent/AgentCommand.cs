@@ -52,7 +52,7 @@ internal static class AgentCommand
             // One that ends has failed (a token without the scope, say): the agent says so and ends, rather than living on half.
             await (await Task.WhenAny(running).ConfigureAwait(false)).ConfigureAwait(false);
             return ExitCode.Done;
-        });
+        }, interrupted: ExitCode.Done);
         return command;
     }
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
+using System.Text;
 using Spectre.Console;
-using Vigil.Client;
-using Vigil.Metrics.V1;
 
 namespace Vigil.Cli.Commands;
 
@@ -18,7 +17,7 @@ internal static class PushCommand
         var file = new Option<FileInfo?>("--file") { Description = "Read lines of the text format from this file." };
         var job = new Option<string>("--job") { Description = "The monitored service, where a sample names none.", DefaultValueFactory = _ => "vigil-push" };
         var instance = new Option<string>("--instance") { Description = "Where a sample names none.", DefaultValueFactory = _ => Environment.MachineName };
-        var timeout = new Option<int>("--timeout") { Description = "Seconds to wait for the server.", DefaultValueFactory = _ => 30 };
+        var timeout = new Option<int>("--timeout") { Description = "Seconds to wait for the server's next acknowledgement.", DefaultValueFactory = _ => 30 };
         timeout.Validators.Add(r =>
         {
             if (r.GetValueOrDefault<int>() is < 1 or > 86_400) r.AddError("--timeout: 1 to 86,400 seconds");
@@ -27,80 +26,42 @@ internal static class PushCommand
         command.Run(async (parsed, cancellationToken) =>
         {
             var to = connection.Resolve(parsed, "ingest");
-            var lines = parsed.GetValue(samples) is { Length: > 0 } given ? given
-                : parsed.GetValue(file) is { } f ? File.ReadLines(f.FullName)
-                : Console.IsInputRedirected ? Lines(Console.In)
-                : throw new CliException(ExitCode.Usage, "nothing to push: give samples, --file, or lines on standard input");
+            var given = parsed.GetValue(samples) is { Length: > 0 } texts ? texts : null;
+            using var input = given is not null ? new StringReader(string.Join('\n', given))
+                : parsed.GetValue(file) is { } f ? new StreamReader(f.FullName)
+                : Console.IsInputRedirected ? new StreamReader(Console.OpenStandardInput(), Encoding.UTF8)
+                : (TextReader)new StringReader(Nothing());
             using var client = to.Open();
-            var labels = new Dictionary<string, string> { ["job"] = parsed.GetValue(job)!, ["instance"] = parsed.GetValue(instance)! };
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            limit.CancelAfter(TimeSpan.FromSeconds(parsed.GetValue(timeout)));
-            var total = parsed.GetValue(samples) is { Length: > 0 } ? null : parsed.GetValue(file)?.Length;
-            return await PushAsync(client, lines, total, labels, to.Json, limit.Token, cancellationToken).ConfigureAwait(false);
+            var push = new Push(client, new Dictionary<string, string> { ["job"] = parsed.GetValue(job)!, ["instance"] = parsed.GetValue(instance)! }, TimeSpan.FromSeconds(parsed.GetValue(timeout)), TimeProvider.System);
+            await using var _ = push.ConfigureAwait(false);
+            var ended = await push.RunAsync(new LineReader(input), given is null ? parsed.GetValue(file)?.Length : null, !to.Json && !Console.IsErrorRedirected, cancellationToken).ConfigureAwait(false);
+            return Report(push, ended, to.Json);
         });
         return command;
     }
 
-    private static IEnumerable<string> Lines(TextReader reader)
-    {
-        while (reader.ReadLine() is { } line) yield return line;
-    }
+    private static string Nothing() => throw new CliException(ExitCode.Usage, "nothing to push: give samples, --file, or lines on standard input");
 
-    private static async Task<int> PushAsync(VigilClient client, IEnumerable<string> lines, long? total, Dictionary<string, string> labels, bool json, CancellationToken cancellationToken, CancellationToken interrupted)
+    private static int Report(Push push, PushEnd ended, bool json)
     {
-        var refusals = new System.Collections.Concurrent.ConcurrentQueue<RefusedSamples>();
-        Exception? lastFailure = null;
-        var pusher = client.OpenPusher(new MetricsPusherOptions
+        var done = push.Statistics;
+        if (json)
         {
-            Labels = labels,
-            OnRefused = refusals.Enqueue,
-            OnConnection = e => lastFailure = e,
-        });
-        await using var _ = pusher.ConfigureAwait(false);
-        try
-        {
-            if (json || Console.IsErrorRedirected) await SendAsync(pusher, lines, null, cancellationToken).ConfigureAwait(false);
-            else await Progress.ShowAsync("pushing", total, tick => SendAsync(pusher, lines, tick, cancellationToken)).ConfigureAwait(false);
+            Json.Print(new { recorded = done.Recorded, accepted = done.Accepted, refused = done.Refused, duplicate = done.Duplicate, unacknowledged = done.Unacknowledged, refusals = push.Refusals });
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && !interrupted.IsCancellationRequested)
-        {
-            var stored = pusher.Statistics;
-            var waiting = stored.Unacknowledged > 0 ? $"{stored.Unacknowledged} of {stored.Recorded} samples were not acknowledged" : $"the input went on, {stored.Recorded} samples of it are stored";
-            throw new CliException(ExitCode.Unreachable, $"{waiting} within --timeout{(lastFailure is null ? "" : $": {lastFailure.Message}")}");
-        }
-        var done = pusher.Statistics;
-        if (json) Json.Print(new { recorded = done.Recorded, accepted = done.Accepted, refused = done.Refused, duplicate = done.Duplicate, refusals });
         else
         {
-            foreach (var refusal in refusals) AnsiConsole.MarkupLineInterpolated($"[red]refused[/] {Terminal.Visible(refusal.Series)}: {Terminal.Visible(refusal.Detail)}");
+            foreach (var refusal in push.Refusals) AnsiConsole.MarkupLineInterpolated($"[red]refused[/] {Terminal.Visible(refusal.Series)}: {Terminal.Visible(refusal.Detail)}");
+            if (push.RefusalsLeftOut > 0) AnsiConsole.MarkupLineInterpolated($"[red]refused[/] ... and {push.RefusalsLeftOut} more such answers");
             AnsiConsole.MarkupLineInterpolated($"{done.Accepted} accepted, {done.Refused} refused, {done.Duplicate} known already");
         }
-        return done.Refused > 0 || !refusals.IsEmpty ? ExitCode.Refused : ExitCode.Done;
-    }
-
-    private static async Task SendAsync(MetricsPusher pusher, IEnumerable<string> lines, Action<long>? tick, CancellationToken cancellationToken)
-    {
-        var kinds = new Dictionary<string, SeriesKind>();
-        var (number, read) = (0L, 0L);
-        foreach (var line in lines)
+        var waiting = $"{done.Unacknowledged} of {done.Recorded} samples read so far were not acknowledged";
+        if (ended == PushEnd.Interrupted)
         {
-            number++;
-            // About the bytes of the file: exact where the text is ASCII with plain line ends.
-            read += line.Length + 1;
-            if (TextFormat.TypeLine(line) is { } type) kinds[type.Name] = type.Kind;
-            if (TextFormat.Parse(line) is not { } sample)
-            {
-                if (TextFormat.IsComment(line)) continue;
-                throw new CliException(ExitCode.Usage, $"line {number}: '{line}' is not 'name{{label=\"value\"}} value [unix-ms]'");
-            }
-            var kind = kinds.GetValueOrDefault(sample.Name, sample.Name.EndsWith("_total", StringComparison.Ordinal) ? SeriesKind.Counter : SeriesKind.Gauge);
-            pusher.Record(pusher.Declare(sample.Name, sample.Labels, kind), sample.Value, sample.At);
-            if (number % 10_000 == 0)
-            {
-                await pusher.FlushAsync(cancellationToken).ConfigureAwait(false);
-                tick?.Invoke(read);
-            }
+            throw new CliException(ExitCode.Interrupted, done.Unacknowledged == 0 ? $"interrupted: all {done.Recorded} samples read so far are acknowledged"
+                : $"interrupted: {waiting}; pushed again, samples that carry their own time are not counted twice");
         }
-        await pusher.FlushDurableAsync(cancellationToken).ConfigureAwait(false);
+        if (ended == PushEnd.TimedOut) throw new CliException(ExitCode.Unreachable, $"{waiting}, and no acknowledgement came within --timeout{(push.LastFailure is { } e ? $": {e.Message}" : "")}");
+        return done.Refused > 0 || push.Refusals.Count > 0 ? ExitCode.Refused : ExitCode.Done;
     }
 }

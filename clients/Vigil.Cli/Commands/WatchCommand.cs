@@ -31,7 +31,7 @@ internal static class WatchCommand
             else await ShowTableAsync(values, expr, most).ConfigureAwait(false);
             if (cancellationToken.IsCancellationRequested || most > 0) return ExitCode.Done;
             throw new RpcException(new Status(StatusCode.Unavailable, "the server ended the watch"));
-        });
+        }, interrupted: ExitCode.Done);
         return command;
     }
 

@@ -152,8 +152,8 @@ internal sealed class TerminalLoggerProvider(Terminal terminal) : ILoggerProvide
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            // The runtime reports what keeps the system from starting itself, without a stack.
-            if (!IsEnabled(logLevel) || exception is DistributedApplicationException) return;
+            // The runtime reports what keeps the system from starting itself, without a stack; and that it was stopped, the person knows.
+            if (!IsEnabled(logLevel) || exception is DistributedApplicationException or OperationCanceledException) return;
             terminal.Log("apphost", formatter(state, exception) + (exception is null ? "" : "\n" + exception), logLevel >= LogLevel.Warning);
         }
     }

@@ -7,6 +7,9 @@ namespace Vigil.ServiceDefaults;
 /// <summary>A schema of its own in a PostgreSQL database, so that several services share one database without seeing each other.</summary>
 internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
 {
+    private const string ReadOnly = "25006";
+    private const string DiskFull = "53100";
+
     private readonly NpgsqlDataSource readers;
     private readonly NpgsqlDataSource writers;
 
@@ -110,11 +113,19 @@ internal sealed class PostgresDatabase : IDatabase, IAsyncDisposable
     // Classes of SQLSTATE: 08 connection, 28 authorisation, 3D no such database, 53 resources (disk full, too many connections), 57P shutting down, 58 system, XX damaged.
     private static bool IsOurs(Exception e) => e switch
     {
-        PostgresException p => p.SqlState[..2] is "08" or "28" or "3D" or "53" or "58" or "XX" || p.SqlState.StartsWith("57P", StringComparison.Ordinal),
+        PostgresException p => p.SqlState[..2] is "08" or "28" or "3D" or "53" or "58" or "XX" || p.SqlState is ReadOnly || p.SqlState.StartsWith("57P", StringComparison.Ordinal),
         NpgsqlException n => n.InnerException is SocketException or IOException or TimeoutException || n.IsTransient,
         _ => false,
     };
 
     private StorageException Explain(Exception e) =>
-        new($"PostgreSQL at {Location} cannot be used: {e.Message}. It is configured by ConnectionStrings:postgres.", e);
+        new($"PostgreSQL at {Location} cannot be used: {e.Message}. It is configured by ConnectionStrings:postgres.", e)
+        {
+            Brief = e switch
+            {
+                PostgresException { SqlState: DiskFull } => "the database cannot grow: the disk is full",
+                PostgresException { SqlState: ReadOnly } => "the database takes no writes: it is a standby, or set to read only",
+                _ => "the database does not answer",
+            },
+        };
 }
