@@ -35,7 +35,7 @@ public sealed class ClusterTests
         Assert.Equal(Jobs, await one.ActivationsAsync());
     }
 
-    private static async Task<bool> AnsweredAsync(Func<Task<bool>> ask)
+    internal static async Task<bool> AnsweredAsync(Func<Task<bool>> ask)
     {
         try
         {

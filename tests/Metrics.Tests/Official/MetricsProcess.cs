@@ -32,7 +32,7 @@ internal sealed class MetricsProcess : IAsyncDisposable
         process.BeginErrorReadLine();
     }
 
-    public static async Task<MetricsProcess> StartAsync(string postgres)
+    public static async Task<MetricsProcess> StartAsync(string postgres, params (string Key, string Value)[] settings)
     {
         var folder = Directory.CreateTempSubdirectory("vigil-silo-");
         var ports = FreePorts(4);
@@ -53,6 +53,7 @@ internal sealed class MetricsProcess : IAsyncDisposable
                 ["Telemetry__SelfMetricsInterval"] = "00:00:00",
             },
         };
+        foreach (var (key, value) in settings) start.Environment[key.Replace(":", "__", StringComparison.Ordinal)] = value;
         var silo = new MetricsProcess(start, folder, ports[0], ports[1]);
         try
         {
@@ -103,6 +104,9 @@ internal sealed class MetricsProcess : IAsyncDisposable
         return text.Split('\n').Where(line => line.StartsWith("orleans_grains", StringComparison.Ordinal) && line.Contains("MonitoredServiceGrain", StringComparison.Ordinal))
             .Sum(line => double.Parse(line.Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture));
     }
+
+    /// <summary>Text of one of this silo's pages.</summary>
+    public Task<string> GetAsync(string path) => http.GetStringAsync(new Uri(path, UriKind.Relative));
 
     public async ValueTask DisposeAsync()
     {
