@@ -19,6 +19,9 @@ internal sealed record RemoteWriteFormat(bool HasSymbols, int SeriesTag, int His
     /// <summary>Version 2.0: of a series.</summary>
     public const int MetadataTag = 5 << 3 | LengthDelimited;
 
+    /// <summary>Version 2.0: when the counter of a series began.</summary>
+    public const int StartTag = 6 << 3;
+
     private const int LengthDelimited = 2;
 
     public static readonly RemoteWriteFormat V1 = new(HasSymbols: false, SeriesTag: 1 << 3 | LengthDelimited, HistogramTag: 4 << 3 | LengthDelimited);

@@ -16,6 +16,12 @@ internal readonly record struct UnknownSeries(int Place, UInt128? Key, int Sampl
 /// <param name="Length">Its bytes.</param>
 internal readonly record struct WrittenHistogram(CachedSeries Series, int Place, int Start, int Length);
 
+/// <summary>The moment at which a counter began, with nothing counted.</summary>
+/// <param name="Series">Where its series lives.</param>
+/// <param name="Key">The series' key in the cache.</param>
+/// <param name="TimeMs">Milliseconds since 1970.</param>
+internal readonly record struct CounterStart(CachedSeries Series, UInt128 Key, long TimeMs);
+
 /// <summary>
 /// Reads a remote write request by hand: the samples of series that the cache knows go straight into the columns of their grains. What it does not know is
 /// listed, to be read again with <see cref="Take"/> once it is declared.
@@ -34,6 +40,9 @@ internal sealed class RemoteWriteRequest(ReadOnlyMemory<byte> body, RemoteWriteF
 
     /// <summary>Native histograms to be stored.</summary>
     public List<WrittenHistogram> Histograms { get; } = [];
+
+    /// <summary>Counters that began since they were last written.</summary>
+    public List<CounterStart> Starts { get; } = [];
 
     /// <summary>Reads it all. False where it is no such message: then none of it may be stored.</summary>
     public bool TryParse()
@@ -57,14 +66,20 @@ internal sealed class RemoteWriteRequest(ReadOnlyMemory<byte> body, RemoteWriteF
     }
 
     /// <summary>Takes the samples of a series that is known now.</summary>
-    public void Take(int place, CachedSeries found) => TryReadSamples(SeriesAt(place), place, found, ColumnsOf(found.Target), out _, out _, out _);
+    public void Take(in UnknownSeries unknown, CachedSeries found)
+    {
+        var columns = ColumnsOf(found.Target);
+        var before = columns.Count;
+        TryReadSamples(SeriesAt(unknown.Place), unknown.Place, found, columns, out _, out _, out _, out var start);
+        if (unknown.Key is { } key) NoteStart(unknown.Place, key, found, columns, before, start);
+    }
 
     /// <summary>A series that turned out not to be known.</summary>
     public UnknownSeries Look(int place)
     {
         var series = SeriesAt(place);
         var labels = LeadingLabels(series);
-        TryReadSamples(series[labels..], place, default, null, out var samples, out var histograms, out _);
+        TryReadSamples(series[labels..], place, default, null, out var samples, out var histograms, out _, out _);
         return new UnknownSeries(place, TryKey(series[..labels], out var key) ? key : null, samples, histograms);
     }
 
@@ -75,6 +90,7 @@ internal sealed class RemoteWriteRequest(ReadOnlyMemory<byte> body, RemoteWriteF
         open.Clear();
         Unknown.Clear();
         Histograms.Clear();
+        Starts.Clear();
         newest = null;
     }
 
@@ -117,15 +133,28 @@ internal sealed class RemoteWriteRequest(ReadOnlyMemory<byte> body, RemoteWriteF
         {
             var columns = ColumnsOf(found.Target);
             var (before, histograms) = (columns.Count, Histograms.Count);
-            if (!TryReadSamples(series[labels..], place, found, columns, out _, out _, out var late)) return false;
-            if (!late) return true;
+            if (!TryReadSamples(series[labels..], place, found, columns, out _, out _, out var late, out var start)) return false;
+            if (!late)
+            {
+                NoteStart(place, whole, found, columns, before, start);
+                return true;
+            }
             // More labels after the samples: it is another series than it seemed to be.
             columns.Truncate(before);
             Histograms.RemoveRange(histograms, Histograms.Count - histograms);
         }
-        if (!TryReadSamples(series[labels..], place, default, null, out var samples, out var natives, out var unusual)) return false;
+        if (!TryReadSamples(series[labels..], place, default, null, out var samples, out var natives, out var unusual, out _)) return false;
         Unknown.Add(new UnknownSeries(place, unusual ? null : key, samples, natives));
         return true;
+    }
+
+    // A counter that began before its first sample here, and is not known to have: it began with zero, as the sender did not say otherwise.
+    private void NoteStart(int place, UInt128 key, CachedSeries found, WriteColumns columns, int first, long start)
+    {
+        if (start <= 0 || start == found.StartMs || columns.Count == first || start >= columns.TimeAt(first)) return;
+        TryDescribe(place, [], out var kind, out _, out _, out _);
+        if (kind == SeriesKind.Counter) Starts.Add(new CounterStart(found, key, start));
+        else cache.Started(key, found, start);
     }
 
     private bool TryKey(ReadOnlySpan<byte> labels, out UInt128 key)
@@ -145,9 +174,9 @@ internal sealed class RemoteWriteRequest(ReadOnlyMemory<byte> body, RemoteWriteF
     }
 
     /// <summary>Counts samples, and where there are columns puts them there. False where the bytes are no series.</summary>
-    private bool TryReadSamples(ReadOnlySpan<byte> series, int place, CachedSeries found, WriteColumns? columns, out int samples, out int histograms, out bool labels)
+    private bool TryReadSamples(ReadOnlySpan<byte> series, int place, CachedSeries found, WriteColumns? columns, out int samples, out int histograms, out bool labels, out long start)
     {
-        (samples, histograms, labels) = (0, 0, false);
+        (samples, histograms, labels, start) = (0, 0, false, 0);
         var input = new WireReader(series);
         while (!input.IsAtEnd)
         {
@@ -163,10 +192,15 @@ internal sealed class RemoteWriteRequest(ReadOnlyMemory<byte> body, RemoteWriteF
                 if (!input.TryBytes(out var histogram)) return false;
                 if (columns is not null)
                 {
-                    body.Span.Overlaps(histogram, out var start);
-                    Histograms.Add(new WrittenHistogram(found, place, start, histogram.Length));
+                    body.Span.Overlaps(histogram, out var at);
+                    Histograms.Add(new WrittenHistogram(found, place, at, histogram.Length));
                 }
                 histograms++;
+            }
+            else if (tag == RemoteWriteFormat.StartTag && symbols is not null)
+            {
+                if (!input.TryVarint(out var number)) return false;
+                start = (long)number;
             }
             else
             {

@@ -50,7 +50,7 @@ internal sealed class RemoteWriteSession(
                 continue;
             }
             if (asked[i].Key is { } key) cache.Add(key, routed[i].Grain, routed[i].Id);
-            request.Take(asked[i].Place, new CachedSeries(cache.Target(routed[i].Grain), routed[i].Id));
+            request.Take(asked[i], new CachedSeries(cache.Target(routed[i].Grain), routed[i].Id));
         }
     }
 
@@ -77,6 +77,7 @@ internal sealed class RemoteWriteSession(
 
     private async Task AppendAsync(bool again)
     {
+        await AppendStartsAsync().ConfigureAwait(false);
         await AppendHistogramsAsync(again).ConfigureAwait(false);
         // One grain is the rule: then nothing is gathered.
         if (request.Columns.Count == 1)
@@ -90,6 +91,27 @@ internal sealed class RemoteWriteSession(
 
     private Task<AppendReply> AppendAsync(WriteColumns columns) =>
         columns.Count == 0 ? Task.FromResult(new AppendReply()) : router.AppendAsync(columns.Target.Grain, columns.ToBatch(Door.RemoteWrite, receivedUnixUs));
+
+    // So that what a counter had counted at its first sample shows as an increase. Where it is known, or too long ago, nothing is lost.
+    private async Task AppendStartsAsync()
+    {
+        if (request.Starts.Count == 0) return;
+        await Task.WhenAll(request.Starts.GroupBy(s => s.Series.Target).Select(group =>
+        {
+            var starts = group.ToArray();
+            return router.AppendAsync(group.Key.Grain, new AppendBatch
+            {
+                Count = starts.Length,
+                Series = Array.ConvertAll(starts, s => s.Series.Id),
+                Times = Array.ConvertAll(starts, s => s.TimeMs),
+                Values = new double[starts.Length],
+                ReceivedUnixUs = receivedUnixUs,
+                Door = Door.RemoteWrite,
+                Implied = true,
+            });
+        })).ConfigureAwait(false);
+        foreach (var start in request.Starts) cache.Started(start.Key, start.Series, start.TimeMs);
+    }
 
     private async Task AppendHistogramsAsync(bool again)
     {

@@ -13,7 +13,10 @@ internal sealed class WriteTarget(string grain)
 }
 
 /// <summary>Where a series lives: known without its labels.</summary>
-internal readonly record struct CachedSeries(WriteTarget Target, int Id);
+/// <param name="Target">Its grain.</param>
+/// <param name="Id">Its number there.</param>
+/// <param name="StartMs">When its counter began, as far as that is stored; milliseconds since 1970, or 0.</param>
+internal readonly record struct CachedSeries(WriteTarget Target, int Id, long StartMs = 0);
 
 /// <summary>
 /// Where series live, by a hash of their labels as they were sent: so that a sample of a known series costs neither text nor
@@ -68,6 +71,9 @@ internal sealed class SeriesCache(IOptions<MetricsOptions> options)
 
     /// <summary>Remembers where a series lives.</summary>
     public void Add(UInt128 key, string grain, int id) => Add(key, new CachedSeries(Target(grain), id));
+
+    /// <summary>Remembers when the counter of a series began.</summary>
+    public void Started(UInt128 key, CachedSeries series, long startMs) => Add(key, series with { StartMs = startMs });
 
     /// <summary>Forgets a series.</summary>
     public void Remove(UInt128 key)

@@ -28,6 +28,9 @@ internal sealed class WriteColumns(WriteTarget target)
     /// <summary>Where the series of each sample stands in the request.</summary>
     public ReadOnlySpan<int> Places => places.AsSpan(0, Count);
 
+    /// <summary>The moment of a sample, milliseconds since 1970.</summary>
+    public long TimeAt(int index) => times[index];
+
     public void Add(int id, long time, double value, int place)
     {
         if (Count == series.Length || Count == times.Length || Count == values.Length || Count == places.Length) Grow();

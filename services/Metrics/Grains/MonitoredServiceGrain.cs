@@ -234,6 +234,7 @@ internal sealed class MonitoredServiceGrain(
         work.Row.Data = buffer.AsMemory(0, length);
         work.ReceivedUnixUs = batch.ReceivedUnixUs;
         work.Door = batch.Door;
+        work.Implied = batch.Implied;
     }
 
     /// <summary>Sends a row on its way; the result is there once it is durable and applied.</summary>
@@ -325,7 +326,7 @@ internal sealed class MonitoredServiceGrain(
         var tally = work.Tally;
         instruments.Accepted.Add(tally.Accepted);
         if (tally.Duplicates > 0) instruments.Duplicates.Add(tally.Duplicates);
-        if (tally.Refused.Count == 0) return new AppendReply { Accepted = tally.Accepted, Duplicates = tally.Duplicates };
+        if (tally.Refused.Count == 0 || work.Implied) return new AppendReply { Accepted = tally.Accepted, Duplicates = tally.Duplicates };
         foreach (var ((_, cause), samples) in tally.Refused) instruments.Refuse(work.Door, cause, samples);
         return new AppendReply
         {

@@ -36,6 +36,9 @@ internal sealed class RowUnderWay(string grain, ConcurrentQueue<RowUnderWay> poo
     /// <summary>Where the samples came in.</summary>
     public Door Door { get; set; }
 
+    /// <summary>See <see cref="AppendBatch.Implied"/>.</summary>
+    public bool Implied { get; set; }
+
     /// <summary>The span of the call that brought it.</summary>
     public Activity? Trace { get; set; }
 

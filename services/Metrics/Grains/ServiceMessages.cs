@@ -81,6 +81,9 @@ internal sealed record AppendBatch
 
     /// <summary>The samples are native histograms, as <see cref="HistogramCodec"/> writes them; <see cref="Values"/> does not count then. Null for floats.</summary>
     [Id(10)] public byte[][]? Histograms { get; init; }
+
+    /// <summary>They are not the sender's own but follow from what it said: what cannot be taken is no refusal, is neither counted nor told.</summary>
+    [Id(11)] public bool Implied { get; init; }
 }
 
 /// <summary>How a batch as a whole fared.</summary>

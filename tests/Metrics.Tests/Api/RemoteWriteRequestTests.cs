@@ -116,7 +116,7 @@ public sealed class RemoteWriteRequestTests
                     foreach (var unknown in request.Unknown)
                     {
                         request.TryDescribe(unknown.Place, [], out _, out _, out _, out _);
-                        request.Take(unknown.Place, new CachedSeries(cache.Target("x"), 2));
+                        request.Take(unknown, new CachedSeries(cache.Target("x"), 2));
                     }
                 }
                 else

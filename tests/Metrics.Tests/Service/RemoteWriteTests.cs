@@ -178,6 +178,37 @@ public sealed class RemoteWriteTests
     }
 
     [Fact]
+    public async Task Write_Version2_CreatedTimestamp_MakesTheFirstSampleAnIncrease()
+    {
+        await using var host = await MetricsHost.StartAsync();
+        var now = Now / 1_000 * 1_000;
+        // A counter began 40 s ago, and again 10 s ago; a gauge has no beginning. Each request says so again.
+        foreach (var (time, value, created) in new[] { (now - 30_000, 5.0, now - 40_000), (now - 20_000, 7, now - 40_000), (now - 5_000, 2, now - 10_000), (now, 3, now - 10_000) })
+        {
+            var request = new Write2.Request();
+            foreach (var (name, type) in new[] { ("c", Write2.Metadata.Types.MetricType.Counter), ("g", Write2.Metadata.Types.MetricType.Gauge) })
+            {
+                var series = request.Add(name, [("job", "x")], (time, value));
+                series.CreatedTimestamp = created;
+                series.Metadata = new Write2.Metadata { Type = type };
+            }
+            var (status, text, headers) = await WriteAsync(host, request, Version2);
+            Assert.Equal((HttpStatusCode.NoContent, ""), (status, text));
+            Assert.Equal("2", headers.GetValues("X-Prometheus-Remote-Write-Samples-Written").Single());
+        }
+        Assert.Equal(6, await host.ValueAsync("count_over_time(c[1m])", now));
+        Assert.Equal(4, await host.ValueAsync("count_over_time(g[1m])", now));
+        Assert.Equal(0, await host.ValueAsync("c", now - 40_000));
+        Assert.Equal(0, await host.ValueAsync("c", now - 10_000));
+        Assert.Equal(1, await host.ValueAsync("resets(c[1m])", now));
+        // Samples that are refused as too old are the sender's; a beginning that is, is nobody's fault.
+        var old = new Write2.Request();
+        var late = old.Add("c", [("job", "x")], (now + 1_000, 4));
+        (late.CreatedTimestamp, late.Metadata) = (1_000, new Write2.Metadata { Type = Write2.Metadata.Types.MetricType.Counter });
+        Assert.Equal((HttpStatusCode.NoContent, ""), ((await WriteAsync(host, old, Version2)).Status, ""));
+    }
+
+    [Fact]
     public async Task Refusals_AreCountedByCauseAndDoor()
     {
         await using var host = await MetricsHost.StartAsync();
