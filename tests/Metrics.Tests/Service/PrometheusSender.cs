@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -40,7 +41,7 @@ internal sealed class PrometheusSender : IAsyncDisposable
     }
 
     /// <summary>What an instant query finds, as lines of labels and value.</summary>
-    public static async Task<string[]> AskAsync(HttpClient http, Uri address, string query, string time)
+    public static async Task<(string Labels, double Value)[]> AskAsync(HttpClient http, Uri address, string query, string time)
     {
         using var content = new FormUrlEncodedContent([new("query", query), new("time", time)]);
         using var response = await http.PostAsync(new Uri(address, "/api/v1/query"), content).DefaultTimeout();
@@ -48,12 +49,21 @@ internal sealed class PrometheusSender : IAsyncDisposable
         return
         [
             .. json.RootElement.GetProperty("data").GetProperty("result").EnumerateArray()
-                .Select(r => string.Join(',', r.GetProperty("metric").EnumerateObject().Where(l => l.Name != "from").OrderBy(l => l.Name, StringComparer.Ordinal).Select(l => $"{l.Name}={l.Value}")) + " " + r.GetProperty("value")[1])
-                .Order(StringComparer.Ordinal),
+                .Select(r => (
+                    Labels: string.Join(',', r.GetProperty("metric").EnumerateObject().Where(l => l.Name != "from").OrderBy(l => l.Name, StringComparer.Ordinal).Select(l => $"{l.Name}={l.Value}")),
+                    Value: Number(r.GetProperty("value")[1].GetString()!)))
+                .OrderBy(r => r.Labels, StringComparer.Ordinal),
         ];
     }
 
-    public Task<string[]> AskAsync(string query, string time) => AskAsync(http, Address, query, time);
+    public Task<(string Labels, double Value)[]> AskAsync(string query, string time) => AskAsync(http, Address, query, time);
+
+    private static double Number(string text) => text switch
+    {
+        "+Inf" => double.PositiveInfinity,
+        "-Inf" => double.NegativeInfinity,
+        _ => double.Parse(text, CultureInfo.InvariantCulture),
+    };
 
     public async ValueTask DisposeAsync()
     {
