@@ -59,8 +59,8 @@ internal sealed class SlotScheduler(TimeProvider clock, int concurrency, Func<Sc
         lock (gate)
         {
             var now = Now();
-            // By more than the timer is early.
-            if (now < lookedAt - 1_000) Queue([.. due.UnorderedItems.Select(d => d.Element)], now);
+            // By more than the timer is early. The first look has none before it, and nothing may be taken from the least number there is.
+            if (now + 1_000 < lookedAt) Queue([.. due.UnorderedItems.Select(d => d.Element)], now);
             lookedAt = now;
             while (due.TryPeek(out var target, out var slot) && slot <= now)
             {

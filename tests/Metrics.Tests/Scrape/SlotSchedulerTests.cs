@@ -63,6 +63,22 @@ public sealed class SlotSchedulerTests
     }
 
     [Fact]
+    public async Task Run_BegunWhenAMomentHasComeAlready_DoesNotMissIt()
+    {
+        using var scheduler = Scheduler(4);
+        using var stop = new CancellationTokenSource();
+        var target = Targets(1)[0];
+        var due = target.NextSlot(clock.GetUtcNow().ToUnixTimeMilliseconds());
+        scheduler.Replace([target]);
+        Pass(10);
+        var loop = scheduler.RunAsync(stop.Token);
+        Assert.Equal(due, (await runs.Reader.ReadAsync().DefaultTimeout()).Slot);
+        free.Release();
+        await stop.CancelAsync();
+        await loop.DefaultTimeout();
+    }
+
+    [Fact]
     public async Task Run_AClockThatIsSetBack_DoesNotStopIt()
     {
         using var scheduler = Scheduler(4);
