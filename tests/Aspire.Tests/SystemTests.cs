@@ -167,7 +167,7 @@ public sealed class AppHostProcessTests
         using var folder = new TempFolder();
         using var host = new HostProcess(folder.Path, "serve", "family");
         await Waiting.Until(() => Task.FromResult(host.Lines.Text.Contains("ready", StringComparison.Ordinal) && host.Lines.Text.Contains("family-1 | listening", StringComparison.Ordinal)), "both are up");
-        Assert.Equal(3, Ours(folder).Count);
+        await Waiting.Until(() => Task.FromResult(Ours(folder).Count == 3), "all three are found");
         host.Signal(Procfs.SigKill);
         await host.Exit();
         try

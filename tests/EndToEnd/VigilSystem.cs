@@ -86,7 +86,7 @@ internal sealed class VigilSystem : IDisposable
 
     public async Task ReadyAsync()
     {
-        await Waiting.Until(() => Task.FromResult(process.HasExited || Text.Contains("Vigil is ready", StringComparison.Ordinal)), "Vigil is ready", StartTimeout);
+        await PrintsAsync(text => process.HasExited || text.Contains("Vigil is ready", StringComparison.Ordinal), "Vigil is ready", StartTimeout);
         if (process.HasExited) throw new InvalidOperationException($"AppHost ended with {process.ExitCode}:\n{Text}");
         AppHostPid = Procfs.Pids().Where(pid => Procfs.ParentOf(pid) == process.Id && Procfs.CommandLineOf(pid)?.Contains($"--Ports:metrics:grpc={Ports[0]}", StringComparison.Ordinal) == true)
             .Append(process.Id).First();
@@ -117,11 +117,11 @@ internal sealed class VigilSystem : IDisposable
     public void Signal(int signal) => Procfs.Signal(process.Id, signal);
 
     /// <summary>Waits for text among what was printed.</summary>
-    public async Task PrintsAsync(Func<string, bool> holds, string what)
+    public async Task PrintsAsync(Func<string, bool> holds, string what, TimeSpan? timeout = null)
     {
         try
         {
-            await Waiting.Until(() => Task.FromResult(process.HasExited || holds(Text)), what, RecoveryTimeout);
+            await Waiting.Until(() => Task.FromResult(process.HasExited || holds(Text)), what, timeout ?? RecoveryTimeout);
         }
         catch (TimeoutException e)
         {

@@ -38,11 +38,14 @@ internal sealed record RunTag(int Pid, long Start, string Directory)
         var ended = new HashSet<int>();
         var start = clock.GetTimestamp();
         var asked = new HashSet<int>();
+        var empty = 0;
         // Twice the patience bounds it: what survives SIGKILL (a process in uninterruptible sleep) cannot be ended by anyone.
         while (clock.GetElapsedTime(start) < patience * 2 + TimeSpan.FromSeconds(2))
         {
             var left = Find(wanted);
-            if (left.Count == 0) break;
+            // Three looks: on a busy machine one has been seen to miss processes that were there.
+            if (left.Count > 0) empty = 0;
+            else if (++empty == 3) break;
             var kill = clock.GetElapsedTime(start) >= patience;
             foreach (var pid in left)
             {
