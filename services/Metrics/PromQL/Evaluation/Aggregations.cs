@@ -94,14 +94,11 @@ internal static class Aggregations
     /// <summary>What is known of one group at one step.</summary>
     private struct Accumulator
     {
-        private KahanSum sum;
-        private Mean mean;
-        private double extreme;
-        private double average;
-        private double squares;
-        private List<double>? values;
+        private FloatFold floats;
+        private int histograms;
 
-        public int Count { get; private set; }
+        /// <summary>Samples of either kind that count.</summary>
+        public readonly int Count => floats.Count + histograms;
 
         /// <summary>What is known of the histograms of a sum or a mean; null while there are none.</summary>
         public HistogramAggregation? Histograms { get; private set; }
@@ -112,11 +109,11 @@ internal static class Aggregations
             {
                 case AggregateOperator.Sum or AggregateOperator.Avg:
                     Histograms ??= new HistogramAggregation(anyFloat: Count > 0);
-                    Count++;
+                    histograms++;
                     Histograms.Add(evaluator, expr, histogram, labels);
                     break;
                 case AggregateOperator.Count or AggregateOperator.Group:
-                    Count++;
+                    histograms++;
                     break;
                 default:
                     evaluator.Annotations.Info($"ignored histogram in {expr.Operator.Symbol()} aggregation", expr.Operand.Position);
@@ -126,50 +123,11 @@ internal static class Aggregations
 
         public void Add(AggregateOperator op, double value)
         {
-            Count++;
             Histograms?.AddFloat();
-            switch (op)
-            {
-                case AggregateOperator.Sum:
-                    sum.Add(value);
-                    break;
-                case AggregateOperator.Avg:
-                    mean.Add(value);
-                    break;
-                // A NaN gives way to any number.
-                case AggregateOperator.Min:
-                    if (Count == 1 || extreme > value || double.IsNaN(extreme)) extreme = value;
-                    break;
-                case AggregateOperator.Max:
-                    if (Count == 1 || extreme < value || double.IsNaN(extreme)) extreme = value;
-                    break;
-                // Welford's method.
-                case AggregateOperator.Stddev or AggregateOperator.Stdvar when Count == 1:
-                    average = value;
-                    squares = double.IsFinite(value) ? 0 : double.NaN;
-                    break;
-                case AggregateOperator.Stddev or AggregateOperator.Stdvar:
-                    var delta = value - average;
-                    average += delta / Count;
-                    squares += delta * (value - average);
-                    break;
-                case AggregateOperator.Quantile:
-                    (values ??= []).Add(value);
-                    break;
-            }
+            floats.Add(op, value);
         }
 
-        public readonly double Result(AggregateOperator op, double parameter) => op switch
-        {
-            AggregateOperator.Sum => sum.Sum + sum.Compensation,
-            AggregateOperator.Avg => mean.Value,
-            AggregateOperator.Count => Count,
-            AggregateOperator.Group => 1,
-            AggregateOperator.Stdvar => squares / Count,
-            AggregateOperator.Stddev => Math.Sqrt(squares / Count),
-            AggregateOperator.Quantile => Quantiles.Of(parameter, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(values)),
-            _ => extreme,
-        };
+        public readonly double Result(AggregateOperator op, double parameter) => op == AggregateOperator.Count ? Count : floats.Result(op, parameter);
     }
 }
 

@@ -84,7 +84,7 @@ internal sealed class AggregateNode(AggregateExpr expr, double parameter, IPlanN
 {
     private readonly List<LabelSet> labels = [];
     private int[] groupOf = [];
-    private Fold[] folds = [];
+    private FloatFold[] folds = [];
     private int structure = -1;
 
     public int Structure => structure;
@@ -127,73 +127,7 @@ internal sealed class AggregateNode(AggregateExpr expr, double parameter, IPlanN
                 labels.Add(key);
             }
         }
-        folds = new Fold[labels.Count];
-    }
-
-    /// <summary>What is known of one group.</summary>
-    private struct Fold
-    {
-        private KahanSum sum;
-        private Mean mean;
-        private double extreme;
-        private double average;
-        private double squares;
-        private List<double>? values;
-
-        public int Count { get; private set; }
-
-        public void Clear()
-        {
-            var kept = values;
-            kept?.Clear();
-            this = default;
-            values = kept;
-        }
-
-        public void Add(AggregateOperator op, double value)
-        {
-            Count++;
-            switch (op)
-            {
-                case AggregateOperator.Sum:
-                    sum.Add(value);
-                    break;
-                case AggregateOperator.Avg:
-                    mean.Add(value);
-                    break;
-                // A NaN gives way to any number.
-                case AggregateOperator.Min:
-                    if (Count == 1 || extreme > value || double.IsNaN(extreme)) extreme = value;
-                    break;
-                case AggregateOperator.Max:
-                    if (Count == 1 || extreme < value || double.IsNaN(extreme)) extreme = value;
-                    break;
-                case AggregateOperator.Stddev or AggregateOperator.Stdvar when Count == 1:
-                    average = value;
-                    squares = double.IsFinite(value) ? 0 : double.NaN;
-                    break;
-                case AggregateOperator.Stddev or AggregateOperator.Stdvar:
-                    var delta = value - average;
-                    average += delta / Count;
-                    squares += delta * (value - average);
-                    break;
-                case AggregateOperator.Quantile:
-                    (values ??= []).Add(value);
-                    break;
-            }
-        }
-
-        public readonly double Result(AggregateOperator op, double parameter) => op switch
-        {
-            AggregateOperator.Sum => sum.Sum + sum.Compensation,
-            AggregateOperator.Avg => mean.Value,
-            AggregateOperator.Count => Count,
-            AggregateOperator.Group => 1,
-            AggregateOperator.Stdvar => squares / Count,
-            AggregateOperator.Stddev => Math.Sqrt(squares / Count),
-            AggregateOperator.Quantile => Quantiles.Of(parameter, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(values)),
-            _ => extreme,
-        };
+        folds = new FloatFold[labels.Count];
     }
 }
 
