@@ -35,6 +35,7 @@ internal sealed class MonitoredServiceGrain(
     private ServiceSeries state = new();
     private Action<SeriesEntry, long, double?>? noteStored;
     private Checkpointer checkpointer = null!;
+    private FollowerNotifier notifier = null!;
     private string key = "";
     private long nextRow;
     private bool applying;
@@ -51,6 +52,7 @@ internal sealed class MonitoredServiceGrain(
         nextRow = state.AppliedRow + 1;
         foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
         checkpointer = new Checkpointer(key, state, store, options, instruments, log, bytes);
+        notifier = new FollowerNotifier(key, subscriptions, followers, GrainFactory, log);
         instruments.Series.Add(state.Table.Count);
         if (state.Table.Count > 0) MetricsLog.ServiceRestored(log, key, state.Table.Count, state.Streams.Count, bytes);
         // Spread, so that grains that were restored together do not write together.
@@ -121,7 +123,7 @@ internal sealed class MonitoredServiceGrain(
             if (!known && enqueued.Count >= options.MaxStreamsRemembered && !ForgetIdleStreams()) return new(new AppendReply { Status = AppendStatus.TooManyStreams });
         }
         var work = spare.TryDequeue(out var used) ? used : new RowUnderWay(key, spare);
-        Encode(batch, work);
+        RowEncoder.Encode(batch, work, state.Table, Now(), options);
         if (batch.StreamId.Length > 0) enqueued[batch.StreamId] = batch.Sequence;
         if (work.Row.Data.Length > JournalCodec.HeaderBytes) return Store(work);
         work.Applied(Reply(work));
@@ -202,41 +204,6 @@ internal sealed class MonitoredServiceGrain(
     private async Task<bool> RegisterAsync() =>
         registered = registered || await GrainFactory.GetGrain<IServiceIndexGrain>(IServiceIndexGrain.Key).RegisterAsync(key);
 
-    /// <summary>Checks what does not depend on the order of rows, and packs the rest.</summary>
-    private void Encode(AppendBatch batch, RowUnderWay work)
-    {
-        var now = Now();
-        var newest = now + (long)options.MaxAhead.TotalMilliseconds;
-        var oldest = now - (long)options.Retention.TotalMilliseconds;
-        var histograms = batch.Histograms;
-        var buffer = work.Buffer(histograms is null ? JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes : JournalCodec.HeaderBytes + histograms.Sum(h => h.Length + HistogramRows.MaxOverhead));
-        var length = histograms is null ? JournalCodec.WriteHeader(buffer) : HistogramRows.WriteHeader(buffer);
-        var previousId = 0;
-        long previousTime = 0;
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var (id, time) = (batch.Series[i], batch.Times[i]);
-            if (state.Table.Find(id) is null) work.Tally.Refuse(id, RefusalCause.UndeclaredSeries);
-            else if (time > newest) work.Tally.Refuse(id, RefusalCause.TooFarAhead);
-            else if (time < oldest) work.Tally.Refuse(id, RefusalCause.TooOld);
-            else if (histograms is not null) length = HistogramRows.Write(buffer, length, id, time, histograms[i], ref previousId, ref previousTime);
-            else length = JournalCodec.WriteSample(buffer, length, id, time, batch.Values[i], ref previousId, ref previousTime);
-        }
-        work.Row.Kind = (histograms is not null, batch.Deltas) switch
-        {
-            (true, true) => JournalKind.HistogramDeltas,
-            (true, false) => JournalKind.Histograms,
-            (false, true) => JournalKind.Deltas,
-            _ => JournalKind.Samples,
-        };
-        work.Row.Stream = batch.StreamId;
-        work.Row.Sequence = batch.Sequence;
-        work.Row.Data = buffer.AsMemory(0, length);
-        work.ReceivedUnixUs = batch.ReceivedUnixUs;
-        work.Door = batch.Door;
-        work.Implied = batch.Implied;
-    }
-
     /// <summary>Sends a row on its way; the result is there once it is durable and applied.</summary>
     private ValueTask<AppendReply> Store(RowUnderWay work)
     {
@@ -298,14 +265,7 @@ internal sealed class MonitoredServiceGrain(
         noteStored ??= followers.Stored;
         if (row.Kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(row.No, row.Data.Span, row.Kind == JournalKind.HistogramDeltas, Now(), work.Tally, noteStored);
         else state.ApplySamples(row.No, row.Data.Span, row.Kind == JournalKind.Deltas, row.Stream, row.Sequence, Now(), work.Tally, noteStored);
-        foreach (var slot in followers.Touched) Tell(subscriptions[slot], work.ReceivedUnixUs);
-        followers.Touched.Clear();
-        foreach (var group in followers.WithNews)
-        {
-            group.Queued = false;
-            _ = TellAsync(group);
-        }
-        followers.WithNews.Clear();
+        notifier.TellStored(work.ReceivedUnixUs);
     }
 
     /// <summary>A resent frame: known as soon as its first sending is settled.</summary>
@@ -352,65 +312,6 @@ internal sealed class MonitoredServiceGrain(
         // Making a regular expression costs more than a small read: a follower's are kept.
         if (request.Subscriber is { } subscriber && subscriptions.SelectorsOf(subscriber) is { } kept && kept.Length == request.Selectors.Length) return kept;
         return [.. request.Selectors.Select(s => s.Matchers.Select(m => LabelMatcher.Create(m.Name, m.Kind, m.Value)).ToArray())];
-    }
-
-    private void Tell(Subscription? subscription, long receivedUnixUs)
-    {
-        if (subscription is null) return;
-        subscription.Pending = receivedUnixUs;
-        if (!subscription.Telling) _ = TellAsync(subscription);
-    }
-
-    private async Task TellAsync(Subscription subscription)
-    {
-        subscription.Telling = true;
-        try
-        {
-            var follower = GrainFactory.GetGrain<IStandingQueryGrain>(subscription.Key);
-            while (subscription.Pending != 0)
-            {
-                var received = subscription.Pending;
-                subscription.Pending = 0;
-                await follower.InputsChangedAsync(received);
-            }
-        }
-        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
-        {
-            MetricsLog.NotifyFailed(log, key, subscription.Key, e);
-        }
-        finally
-        {
-            subscription.Telling = false;
-        }
-    }
-
-    private async Task TellAsync(Following following)
-    {
-        following.Telling = true;
-        try
-        {
-            var group = GrainFactory.GetGrain<IStandingGroupGrain>(following.Group);
-            while (following.HasNews)
-            {
-                if (!await group.TakeAsync(following.Take(key)))
-                {
-                    followers.End(following);
-                    return;
-                }
-                following.Told();
-            }
-        }
-        catch (Exception e) when (e is OrleansException or TimeoutException or OperationCanceledException)
-        {
-            // It hears of that when it asks again, or with the next samples.
-            following.Told();
-            following.Lose();
-            MetricsLog.NotifyFailed(log, key, $"group {following.Group}", e);
-        }
-        finally
-        {
-            following.Telling = false;
-        }
     }
 
     private void Break(Exception cause)
