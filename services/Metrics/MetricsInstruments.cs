@@ -13,6 +13,7 @@ internal sealed class MetricsInstruments
 
     private readonly Counter<long> refused;
     private readonly Counter<long> requestsRefused;
+    private readonly Counter<long> storageFailures;
     private readonly Histogram<double> ruleEvaluations;
     private readonly Counter<long> standingEvaluations;
     private readonly Counter<long> standingMicroseconds;
@@ -42,6 +43,7 @@ internal sealed class MetricsInstruments
         Series = meter.CreateUpDownCounter<long>("vigil.metrics.series", "{series}", "Series in the grains of this process.");
         JournalRows = meter.CreateCounter<long>("vigil.metrics.journal.rows", "{row}", "Rows made durable.");
         JournalFailures = meter.CreateCounter<long>("vigil.metrics.journal.failures", "{commit}", "Group commits that failed.");
+        storageFailures = meter.CreateCounter<long>("vigil.metrics.storage.failures", "{read}", "Reads of the database that failed, by cause: damaged where a stored row is, unavailable where the database could not be asked.");
         JournalCommit = meter.CreateHistogram<double>("vigil.metrics.journal.commit.duration", "s", "Time of one group commit.");
         Checkpoints = meter.CreateHistogram<double>("vigil.metrics.checkpoint.duration", "s", "Time of one grain's checkpoint.");
         QueriesRefused = meter.CreateCounter<long>("vigil.metrics.queries.refused", "{query}", "Requests of the Prometheus API answered with an error, by its type.");
@@ -102,6 +104,9 @@ internal sealed class MetricsInstruments
 
     /// <summary>Requests that were refused as a whole, by door and reason.</summary>
     public void RefuseRequest(Door door, string reason) => requestsRefused.Add(1, doors[(int)door], new KeyValuePair<string, object?>("reason", reason));
+
+    /// <summary>Counts a read of the database that failed: each time that somebody needed what could not be had.</summary>
+    public void StorageFailed(bool damaged) => storageFailures.Add(1, new KeyValuePair<string, object?>("cause", damaged ? "damaged" : "unavailable"));
 
     /// <summary>Counts what was refused.</summary>
     public void Refuse(Door door, RefusalCause cause, long samples = 1) => refused.Add(samples, causes[(int)cause], doors[(int)door]);

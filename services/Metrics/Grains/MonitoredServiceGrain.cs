@@ -48,7 +48,7 @@ internal sealed class MonitoredServiceGrain(
         key = this.GetPrimaryKeyString();
         var now = Now();
         (state, var bytes) = await StorageFailure.GuardAsync(
-            store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken), $"service \"{GrainKeys.ServiceOf(key)}\"", log);
+            store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken), $"service \"{GrainKeys.ServiceOf(key)}\"", instruments, log);
         nextRow = state.AppliedRow + 1;
         foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
         checkpointer = new Checkpointer(key, state, store, options, instruments, log, bytes);
@@ -141,7 +141,7 @@ internal sealed class MonitoredServiceGrain(
                 return new SelectReply { Found = [], LimitHit = $"{GrainKeys.ServiceOf(key)} is followed by {subscriptions.Count} standing queries, which is as many as may be (Metrics:{nameof(MetricsOptions.MaxSubscribersPerShard)})" };
         }
         var reader = new SelectionReader(key, state.Table, store, scratch, request);
-        return await StorageFailure.GuardAsync(reader.ReadAsync(matchers), $"samples of service \"{GrainKeys.ServiceOf(key)}\"", log);
+        return await GuardAsync(reader.ReadAsync(matchers));
     }
 
     public async Task<FollowReply> FollowAsync(FollowRequest request)
@@ -154,12 +154,12 @@ internal sealed class MonitoredServiceGrain(
         var lost = group.TakeLost();
         if (request.Added.Length == 0) return new FollowReply { Activation = activation, Lost = lost };
         // What is stored while this reads is told as well: the group has use for either only once.
-        var read = await new SelectionReader(key, state.Table, store, scratch, new SelectRequest
+        var read = await GuardAsync(new SelectionReader(key, state.Table, store, scratch, new SelectRequest
         {
             Selectors = Array.ConvertAll(request.Added, s => new SelectorSpec { Matchers = s.Matchers, From = s.From, To = long.MaxValue }),
             MaxSeries = request.MaxSeries,
             MaxSamples = request.MaxSamples,
-        }).ReadAsync(matchers);
+        }).ReadAsync(matchers));
         return new FollowReply { Activation = activation, Lost = lost, Found = read.Found, LimitHit = read.LimitHit };
     }
 
@@ -189,6 +189,8 @@ internal sealed class MonitoredServiceGrain(
         ThrowIfBroken();
         if (!await checkpointer.RunAsync(Now())) throw new ServiceUnavailableException($"the checkpoint of {key} failed; the log says why");
     }
+
+    private Task<SelectReply> GuardAsync(Task<SelectReply> read) => StorageFailure.GuardAsync(read, $"samples of service \"{GrainKeys.ServiceOf(key)}\"", instruments, log);
 
     private async Task TickAsync()
     {

@@ -8,7 +8,7 @@ namespace Vigil.Metrics.Grains;
 
 /// <inheritdoc cref="IServiceIndexGrain"/>
 [Reentrant]
-internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOptions> options, TimeProvider clock, ILogger<ServiceIndexGrain> log)
+internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOptions> options, TimeProvider clock, MetricsInstruments instruments, ILogger<ServiceIndexGrain> log)
     : Grain, IServiceIndexGrain
 {
     private const int FirstSweep = 1_000;
@@ -25,7 +25,7 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        foreach (var grain in await StorageFailure.GuardAsync(store.ReadGrainsAsync(cancellationToken), Named, log)) Add(grain);
+        foreach (var grain in await StorageFailure.GuardAsync(store.ReadGrainsAsync(cancellationToken), Named, instruments, log)) Add(grain);
     }
 
     public async Task<bool> RegisterAsync(string grain)
@@ -33,7 +33,7 @@ internal sealed class ServiceIndexGrain(MetricsStore store, IOptions<MetricsOpti
         if (known.Contains(grain)) return true;
         if (grains.Count >= options.Value.MaxServices) return false;
         var added = new KnownGrain(grain, GrainKeys.ServiceOf(grain));
-        await StorageFailure.GuardAsync(AddAsync(added), Named, log);
+        await StorageFailure.GuardAsync(AddAsync(added), Named, instruments, log);
         // Another call may have added the same one meanwhile.
         if (Add(added)) Tell();
         return true;

@@ -12,9 +12,10 @@ internal static class StorageFailure
     /// <summary>Does what needs the database.</summary>
     /// <param name="work">The work.</param>
     /// <param name="what">What cannot be done without, for the message: "the list of services".</param>
+    /// <param name="instruments">Count it, by cause.</param>
     /// <param name="log">Gets the cause.</param>
     /// <exception cref="ServiceUnavailableException">The database failed.</exception>
-    public static async Task<T> GuardAsync<T>(Task<T> work, string what, ILogger log)
+    public static async Task<T> GuardAsync<T>(Task<T> work, string what, MetricsInstruments instruments, ILogger log)
     {
         try
         {
@@ -22,11 +23,13 @@ internal static class StorageFailure
         }
         catch (InvalidDataException e)
         {
+            instruments.StorageFailed(damaged: true);
             MetricsLog.StorageFailed(log, what, e);
             throw new ServiceUnavailableException($"{what} cannot be had from the database, since what is stored is damaged: the log says where; restore it from a backup");
         }
         catch (Exception e) when (e is StorageException or DbException)
         {
+            instruments.StorageFailed(damaged: false);
             MetricsLog.StorageFailed(log, what, e);
             var since = e is StorageException { Brief: { } brief } ? $", since {brief}" : "";
             throw new ServiceUnavailableException($"{what} cannot be had from the database{since}: the log says why; try again later");

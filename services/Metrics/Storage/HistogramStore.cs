@@ -55,7 +55,7 @@ internal sealed class HistogramStore(IDatabase database)
             {
                 var id = (int)rows.GetInt64(0);
                 if (!recent.TryGetValue(id, out var points)) recent.Add(id, points = []);
-                points.AddRange(HistogramRows.Read(rows.GetFieldValue<byte[]>(1)));
+                points.AddRange(DamagedRow.Named("metric_histograms", grain, id, () => HistogramRows.Read(rows.GetFieldValue<byte[]>(1))));
             }
         }
         foreach (var (id, points) in recent)
@@ -74,7 +74,7 @@ internal sealed class HistogramStore(IDatabase database)
         await using var select = new Statement(connection, "SELECT data FROM metric_histograms WHERE grain = @grain AND series = @series AND last_ms >= @from AND first_ms <= @through");
         await using var rows = await select.Set("@grain", grain).Set("@series", (long)series).Set("@from", from).Set("@through", through).ReadAsync(ct).ConfigureAwait(false);
         var points = new List<HistogramPoint>();
-        while (await rows.ReadAsync(ct).ConfigureAwait(false)) points.AddRange(HistogramRows.Read(rows.GetFieldValue<byte[]>(0)).Where(p => p.Time >= from && p.Time <= through));
+        while (await rows.ReadAsync(ct).ConfigureAwait(false)) points.AddRange(DamagedRow.Named("metric_histograms", grain, series, () => HistogramRows.Read(rows.GetFieldValue<byte[]>(0))).Where(p => p.Time >= from && p.Time <= through));
         return points;
     }
 

@@ -146,7 +146,7 @@ internal sealed class MetricsStore(IDatabase database)
             await using var rows = await select.Set("@grain", grain).Set("@bucket", (long)bucket).Set("@from", from).Set("@through", through).ReadAsync(ct).ConfigureAwait(false);
             while (await rows.ReadAsync(ct).ConfigureAwait(false))
             {
-                maxSamples -= Guard(grain, rows.GetInt64(0), () => Unpack(rows.GetFieldValue<byte[]>(1), from, through, wanted));
+                maxSamples -= DamagedRow.Named("metric_pages", grain, rows.GetInt64(0), () => Unpack(rows.GetFieldValue<byte[]>(1), from, through, wanted));
                 if (maxSamples < 0) return;
             }
         }
@@ -200,14 +200,14 @@ internal sealed class MetricsStore(IDatabase database)
 
     private static async Task LoadSeriesAsync(DbConnection connection, string grain, ServiceSeries state, long memoryFrom, CancellationToken ct)
     {
-        await ForEachPageAsync("SELECT bucket, data FROM metric_declarations WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) ORDER BY bucket", data =>
+        await ForEachPageAsync("metric_declarations", "SELECT bucket, data FROM metric_declarations WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) ORDER BY bucket", data =>
         {
             foreach (var series in DeclarationPage.Read(data))
                 state.Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id).DeclarationSaved = true;
         }).ConfigureAwait(false);
         var (block, scratch) = (new byte[BlockBits.MaxBytes + SampleBlock.MaxHeaderBytes], new double[SampleBlock.MaxCount]);
         // In the order in which they were sealed, which is each series' order of time.
-        await ForEachPageAsync("SELECT page, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms >= @from ORDER BY page", data =>
+        await ForEachPageAsync("metric_pages", "SELECT page, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms >= @from ORDER BY page", data =>
         {
             var page = new SamplePage(data);
             while (page.Next())
@@ -215,7 +215,7 @@ internal sealed class MetricsStore(IDatabase database)
                 if (page.Last >= memoryFrom && state.Table.Find(page.Series) is { } entry) entry.Samples.RestoreBlock(block.AsSpan(0, page.CopyBlock(block, scratch)));
             }
         }).ConfigureAwait(false);
-        await ForEachPageAsync("SELECT bucket, data FROM metric_open WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain)", data =>
+        await ForEachPageAsync("metric_open", "SELECT bucket, data FROM metric_open WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain)", data =>
         {
             var page = new SamplePage(data);
             while (page.Next())
@@ -226,7 +226,7 @@ internal sealed class MetricsStore(IDatabase database)
             }
         }).ConfigureAwait(false);
 
-        async Task ForEachPageAsync(string sql, Action<byte[]> read)
+        async Task ForEachPageAsync(string table, string sql, Action<byte[]> read)
         {
             await using var select = new Statement(connection, sql);
             select.Set("@grain", grain);
@@ -234,25 +234,8 @@ internal sealed class MetricsStore(IDatabase database)
             await using var rows = await select.ReadAsync(ct).ConfigureAwait(false);
             while (await rows.ReadAsync(ct).ConfigureAwait(false))
             {
-                Guard(grain, rows.GetInt64(0), () =>
-                {
-                    read(rows.GetFieldValue<byte[]>(1));
-                    return 0;
-                });
+                DamagedRow.Named(table, grain, rows.GetInt64(0), () => read(rows.GetFieldValue<byte[]>(1)));
             }
-        }
-    }
-
-    // Which row is damaged is what an operator has to know.
-    private static T Guard<T>(string grain, long row, Func<T> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (InvalidDataException e)
-        {
-            throw new InvalidDataException($"row {row} of {grain}: {e.Message}", e);
         }
     }
 
@@ -285,9 +268,12 @@ internal sealed class MetricsStore(IDatabase database)
             var no = rows.GetInt64(0);
             var data = rows.GetFieldValue<byte[]>(4);
             var kind = (JournalKind)rows.GetInt64(1);
-            if (kind == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
-            else if (kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(no, data, kind == JournalKind.HistogramDeltas, now, tally, null);
-            else state.ApplySamples(no, data, kind == JournalKind.Deltas, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
+            DamagedRow.Named("metric_journal", grain, no, () =>
+            {
+                if (kind == JournalKind.Declarations) state.ApplyDeclarations(no, data, null);
+                else if (kind is JournalKind.Histograms or JournalKind.HistogramDeltas) state.ApplyHistograms(no, data, kind == JournalKind.HistogramDeltas, now, tally, null);
+                else state.ApplySamples(no, data, kind == JournalKind.Deltas, rows.GetString(2), unchecked((ulong)rows.GetInt64(3)), now, tally, null);
+            });
             bytes += data.Length;
         }
         return bytes;
