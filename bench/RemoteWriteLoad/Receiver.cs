@@ -13,21 +13,25 @@ internal sealed class Receiver : IAsyncDisposable
 {
     public const string Token = "load";
 
-    private readonly Process process;
+    private readonly ProcessStartInfo start;
     private readonly string folder;
+    private Process process;
 
-    private Receiver(string name, Process process, string folder, int port)
+    private Receiver(string name, ProcessStartInfo start, string folder, int port)
     {
-        (Name, this.process, this.folder) = (name, process, folder);
-        WriteAddress = new Uri($"http://127.0.0.1:{port}/api/v1/write");
-        ReadyAddress = new Uri($"http://127.0.0.1:{port}/{(name == "vigil" ? "ready" : name == "prometheus" ? "-/ready" : "health")}");
+        (Name, this.start, this.folder, process) = (name, start, folder, Process.Start(start)!);
+        Address = new Uri($"http://127.0.0.1:{port}/");
+        ReadyAddress = new Uri(Address, name == "vigil" ? "ready" : name == "prometheus" ? "-/ready" : "health");
     }
 
     public static IReadOnlyList<string> All => ["vigil", "prometheus", "victoria-metrics"];
 
     public string Name { get; }
 
-    public Uri WriteAddress { get; }
+    /// <summary>Of the HTTP port.</summary>
+    public Uri Address { get; }
+
+    public Uri WriteAddress => new(Address, "api/v1/write");
 
     /// <summary>Processor time used so far, user and system.</summary>
     public double CpuSeconds
@@ -59,21 +63,46 @@ internal sealed class Receiver : IAsyncDisposable
             _ => new ProcessStartInfo(Needs.Require(name), [$"-storageDataPath={folder}/data", $"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1y", "-loggerLevel=ERROR"]),
         };
         start.WorkingDirectory = folder;
-        var receiver = new Receiver(name, Process.Start(start)!, folder, port);
+        var receiver = new Receiver(name, start, folder, port);
+        await receiver.WaitUntilReadyAsync();
+        return receiver;
+    }
+
+    public async Task WaitUntilReadyAsync()
+    {
         using var http = new HttpClient();
         await Waiting.Until(async () =>
         {
-            if (receiver.process.HasExited) throw new InvalidOperationException($"{name} ended with code {receiver.process.ExitCode}");
+            ThrowIfEnded();
             try
             {
-                return (await http.GetAsync(receiver.ReadyAddress)).IsSuccessStatusCode;
+                return (await http.GetAsync(ReadyAddress)).IsSuccessStatusCode;
             }
             catch (HttpRequestException)
             {
                 return false;
             }
-        }, $"{name} is ready", TimeSpan.FromMinutes(2));
-        return receiver;
+        }, $"{Name} is ready", TimeSpan.FromMinutes(2));
+    }
+
+    /// <exception cref="InvalidOperationException">The process has ended by itself.</exception>
+    public void ThrowIfEnded()
+    {
+        if (process.HasExited) throw new InvalidOperationException($"{Name} ended with code {process.ExitCode}");
+    }
+
+    /// <summary>Starts it again on what it stored; does not wait for anything.</summary>
+    public void StartAgain()
+    {
+        process.Dispose();
+        process = Process.Start(start)!;
+    }
+
+    /// <summary>Ends it as a power cut would, but for what the system has in its memory.</summary>
+    public async Task KillAsync()
+    {
+        if (!process.HasExited) process.Kill(entireProcessTree: true);
+        await process.WaitForExitAsync();
     }
 
     /// <summary>Asks it to end and waits: what it writes at its end is on disk then.</summary>
@@ -86,8 +115,7 @@ internal sealed class Receiver : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (!process.HasExited) process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
+        await KillAsync();
         process.Dispose();
         Directory.Delete(folder, recursive: true);
     }
@@ -98,7 +126,7 @@ internal sealed class Receiver : IAsyncDisposable
         var start = new ProcessStartInfo("dotnet", [Path.Combine(own.Parent!.Parent!.FullName, "Vigil.Metrics", own.Name, "Vigil.Metrics.dll")]);
         foreach (var (key, value) in new (string, string)[]
         {
-            ("Auth__TokenHashes__ingest__0", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Token)))), ("Listen__GrpcPort", "0"), ("Listen__HttpPort", $"{port}"),
+            ("Auth__TokenHashes__admin__0", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Token)))), ("Listen__GrpcPort", "0"), ("Listen__HttpPort", $"{port}"),
             ("Storage__Directory", folder), ("Telemetry__SelfMetricsInterval", "00:00:00"), ("Logging__LogLevel__Default", "Warning"), ("Metrics__MaxSeriesPerShard", "1000000"),
         }) start.Environment[key] = value;
         return start;
