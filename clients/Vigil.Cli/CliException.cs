@@ -95,5 +95,7 @@ internal static class Json
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    public static void Print(object value) => Console.Out.WriteLine(JsonSerializer.Serialize(value, Format));
+    public static void Print(object value) => Console.Out.WriteLine(Text(value));
+
+    public static string Text(object value) => JsonSerializer.Serialize(value, Format);
 }

@@ -6,20 +6,33 @@ namespace Vigil.Client;
 
 /// <summary>One series and its value at a moment.</summary>
 /// <param name="Labels">Sorted by name; the metric's name is the label <c>__name__</c>.</param>
-/// <param name="Value">May be NaN or infinite.</param>
+/// <param name="Value">May be NaN or infinite; NaN where the value is a histogram.</param>
 public sealed record SeriesValue(IReadOnlyList<KeyValuePair<string, string>> Labels, double Value)
 {
+    /// <summary>The value, where it is a native histogram; null where it is a number.</summary>
+    public NativeHistogram? Histogram { get; init; }
+
+    /// <summary>The value as text: a number, or a histogram with its buckets.</summary>
+    public string ValueText => Histogram?.ToString() ?? SeriesText.Format(Value);
+
     /// <summary>The series as PromQL writes it: <c>name{a="b"}</c>.</summary>
     public string Series => SeriesText.Format(Labels);
 
-    internal static SeriesValue From(VectorSample sample) => new(SeriesText.Pairs(sample.Labels), sample.Value);
+    internal static SeriesValue From(VectorSample sample) =>
+        new(SeriesText.Pairs(sample.Labels), sample.Value) { Histogram = sample.Histogram is { } histogram ? NativeHistogram.From(histogram) : null };
 }
 
 /// <summary>A series with its samples over a range.</summary>
 /// <param name="Labels">Sorted by name.</param>
-/// <param name="Points">Time and value, oldest first.</param>
+/// <param name="Points">Time and value, oldest first; NaN where the sample is a histogram.</param>
 public sealed record SeriesRange(IReadOnlyList<KeyValuePair<string, string>> Labels, IReadOnlyList<(DateTimeOffset At, double Value)> Points)
 {
+    /// <summary>The samples that are native histograms, by their position in <see cref="Points"/>.</summary>
+    public IReadOnlyDictionary<int, NativeHistogram> Histograms { get; init; } = new Dictionary<int, NativeHistogram>();
+
+    /// <summary>The value at a position of <see cref="Points"/> as text: a number, or a histogram with its buckets.</summary>
+    public string ValueText(int position) => Histograms.TryGetValue(position, out var histogram) ? histogram.ToString() : SeriesText.Format(Points[position].Value);
+
     /// <summary>The series as PromQL writes it: <c>name{a="b"}</c>.</summary>
     public string Series => SeriesText.Format(Labels);
 }
@@ -46,7 +59,10 @@ public sealed record QueryResult(DateTimeOffset At, IReadOnlyList<SeriesValue>? 
     }
 
     private static SeriesRange Range(MatrixSeries series) => new(SeriesText.Pairs(series.Labels),
-        [.. series.TimesUnixMs.Zip(series.Values, (t, v) => (DateTimeOffset.FromUnixTimeMilliseconds(t), v))]);
+        [.. series.TimesUnixMs.Zip(series.Values, (t, v) => (DateTimeOffset.FromUnixTimeMilliseconds(t), v))])
+    {
+        Histograms = series.Histograms.ToDictionary(h => (int)h.Index, h => NativeHistogram.From(h.Histogram)),
+    };
 }
 
 /// <summary>One message of a watch.</summary>

@@ -40,12 +40,24 @@ internal static class QueryCommand
         if (result.Scalar is { } scalar) Json.Print(new { at, scalar });
         else if (result.Text is { } text) Json.Print(new { at, text });
         else if (result.Matrix is { } matrix)
-            Json.Print(new { at, matrix = matrix.Select(m => new { labels = Labels(m.Labels), points = m.Points.Select(p => new { at = p.At.ToUnixTimeMilliseconds() / 1000.0, value = p.Value }) }) });
+            Json.Print(new { at, matrix = matrix.Select(m => new { labels = Labels(m.Labels), points = m.Points.Select((_, i) => Point(m, i)) }) });
         else
-            Json.Print(new { at, vector = result.Vector!.Select(v => new { labels = Labels(v.Labels), value = v.Value }) });
+            Json.Print(new { at, vector = result.Vector!.Select(Element) });
     }
 
-    internal static Dictionary<string, string> Labels(IReadOnlyList<KeyValuePair<string, string>> labels) => labels.ToDictionary(l => l.Key, l => l.Value);
+    /// <summary>A value as JSON has it: beside the labels "value", or "histogram" where it is one.</summary>
+    internal static object Element(SeriesValue value) => value.Histogram is { } histogram
+        ? new { labels = Labels(value.Labels), histogram }
+        : new { labels = Labels(value.Labels), value = value.Value };
+
+    internal static object Point(SeriesRange series, int position)
+    {
+        var (time, value) = series.Points[position];
+        var at = time.ToUnixTimeMilliseconds() / 1000.0;
+        return series.Histograms.TryGetValue(position, out var histogram) ? new { at, histogram } : new { at, value };
+    }
+
+    private static Dictionary<string, string> Labels(IReadOnlyList<KeyValuePair<string, string>> labels) => labels.ToDictionary(l => l.Key, l => l.Value);
 
     private static void PrintTable(QueryResult result)
     {
@@ -55,8 +67,8 @@ internal static class QueryCommand
         {
             var table = Tables.New("Series", "Time (UTC)", "Value");
             foreach (var series in matrix)
-                foreach (var (time, value) in series.Points)
-                    table.AddRow(Tables.Cell(series.Series), Tables.Cell(time.ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture)), Tables.Cell(SeriesText.Format(value)));
+                for (var i = 0; i < series.Points.Count; i++)
+                    table.AddRow(Tables.Cell(series.Series), Tables.Cell(series.Points[i].At.ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture)), Tables.Cell(series.ValueText(i)));
             AnsiConsole.Write(table);
         }
         else if (result.Vector!.Count == 0) AnsiConsole.MarkupLine("[grey]no series[/]");
@@ -66,7 +78,7 @@ internal static class QueryCommand
     internal static Table Vector(IEnumerable<SeriesValue> values)
     {
         var table = Tables.New("Series", "Value");
-        foreach (var value in values) table.AddRow(Tables.Cell(value.Series), Tables.Cell(SeriesText.Format(value.Value)));
+        foreach (var value in values) table.AddRow(Tables.Cell(value.Series), Tables.Cell(value.ValueText));
         table.Columns[1].RightAligned();
         return table;
     }

@@ -50,14 +50,14 @@ internal static class WatchCommand
                     changed = value.Changed,
                     inputSeries = value.InputSeries,
                     error = value.Error,
-                    vector = value.Values?.Select(v => new { labels = QueryCommand.Labels(v.Labels), value = v.Value }),
+                    vector = value.Values?.Select(QueryCommand.Element),
                 });
             }
             else
             {
                 var time = value.At.ToString("HH:mm:ss.fff", CultureInfo.InvariantCulture);
                 if (value.Values is null or { Count: 0 }) Console.Out.WriteLine($"{time}  no series ({value.InputSeries} input series)");
-                foreach (var v in value.Values ?? []) Console.Out.WriteLine($"{time}  {v.Series}  {SeriesText.Format(v.Value)}");
+                foreach (var v in value.Values ?? []) Console.Out.WriteLine($"{time}  {v.Series}  {v.ValueText}");
             }
             if (value.Changed && most > 0 && ++changes >= most) return;
         }

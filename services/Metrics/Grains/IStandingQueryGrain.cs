@@ -49,5 +49,13 @@ internal sealed record StandingElement
 {
     [Id(0)] public required LabelSet Labels { get; init; }
 
+    /// <summary>NaN where it is a histogram.</summary>
     [Id(1)] public double Value { get; init; }
+
+    /// <summary>The value, where it is a native histogram, as <see cref="HistogramCodec"/> writes it; null for a float.</summary>
+    [Id(2)] public byte[]? Histogram { get; init; }
+
+    /// <summary>Whether followers see no difference. Values are compared by bits: NaN is itself.</summary>
+    public bool IsSame(StandingElement other) => BitConverter.DoubleToInt64Bits(Value) == BitConverter.DoubleToInt64Bits(other.Value)
+        && Histogram.AsSpan().SequenceEqual(other.Histogram) && Labels.Equals(other.Labels);
 }

@@ -21,7 +21,7 @@ internal static class StandingResult
         {
             EvaluatedAt = at,
             InputSeries = inputSeries,
-            Vector = [.. vector.Elements.Select(e => new StandingElement { Labels = e.Labels, Value = e.Value })],
+            Vector = [.. vector.Elements.Select(e => new StandingElement { Labels = e.Labels, Value = e.Value, Histogram = e.Histogram is { } histogram ? HistogramCodec.Encode(histogram) : null })],
         },
         ScalarValue scalar => new StandingValue
         {
@@ -36,14 +36,13 @@ internal static class StandingResult
     public static StandingValue Interrupted(Exception cause, long at) =>
         new() { Version = -2, Error = $"the value cannot be had for the moment: {(cause is OrleansException or TimeoutException ? cause.Message : "the log says why")}", EvaluatedAt = at };
 
-    /// <summary>Whether followers see no difference but the moment. Values are compared by bits: NaN is itself.</summary>
+    /// <summary>Whether followers see no difference but the moment.</summary>
     public static bool Same(StandingValue a, StandingValue b)
     {
         if (a.Error != b.Error || a.InputSeries != b.InputSeries || a.Vector.Length != b.Vector.Length) return false;
         for (var i = 0; i < a.Vector.Length; i++)
         {
-            if (BitConverter.DoubleToInt64Bits(a.Vector[i].Value) != BitConverter.DoubleToInt64Bits(b.Vector[i].Value)) return false;
-            if (!a.Vector[i].Labels.Equals(b.Vector[i].Labels)) return false;
+            if (!a.Vector[i].IsSame(b.Vector[i])) return false;
         }
         return true;
     }
