@@ -25,7 +25,7 @@ internal sealed class CheckpointStep
         saved.Clear();
         foreach (var entry in table.InBucket(bucket))
         {
-            var samples = entry.Samples;
+            ref var samples = ref entry.Samples;
             if (samples.MaxHeadBytes > head.Length) head = new byte[samples.MaxHeadBytes * 2];
             open.Add(entry.Id, head.AsSpan(0, samples.CopyHead(head)), samples.SealedThrough);
             declare |= !entry.DeclarationSaved;
@@ -42,7 +42,11 @@ internal sealed class CheckpointStep
     /// <summary>It was written.</summary>
     public void Succeeded()
     {
-        foreach (var (entry, _) in saved) entry.DeclarationSaved = true;
+        foreach (var (saved, _) in this.saved)
+        {
+            var entry = saved;
+            entry.DeclarationSaved = true;
+        }
         saved.Clear();
     }
 

@@ -15,6 +15,8 @@ internal static class HistogramSelection
     /// <exception cref="InvalidDataException">A saved row is damaged.</exception>
     public static async Task<SelectedSeries?> AddAsync(string grain, HistogramStore store, SeriesEntry entry, SelectorSpec selector, SelectedSeries? floats)
     {
+        // What is put together when the database has answered must not need the series, which may be gone by then.
+        var labels = entry.Labels;
         var points = await ReadAsync(grain, store, entry, selector);
         if (points.Count == 0) return floats;
         if (selector.NewestOnly)
@@ -22,9 +24,9 @@ internal static class HistogramSelection
             var newest = points[^1];
             return floats is not null && floats.Times[^1] > newest.Time
                 ? floats
-                : new SelectedSeries { Labels = entry.Labels, Times = [newest.Time], Values = [0], Histograms = [newest.Data] };
+                : new SelectedSeries { Labels = labels, Times = [newest.Time], Values = [0], Histograms = [newest.Data] };
         }
-        return Merge(entry.Labels, floats?.Times ?? [], floats?.Values ?? [], points);
+        return Merge(labels, floats?.Times ?? [], floats?.Values ?? [], points);
     }
 
     private static async Task<List<HistogramPoint>> ReadAsync(string grain, HistogramStore store, SeriesEntry entry, SelectorSpec selector)

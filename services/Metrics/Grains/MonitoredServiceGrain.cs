@@ -174,14 +174,14 @@ internal sealed class MonitoredServiceGrain(
         JournalBytes = checkpointer.JournalBytes,
     });
 
-    public Task<MetricDescription[]> DescribeAsync() => Task.FromResult(state.Table.All.Select(static entry => new MetricDescription
+    public Task<MetricDescription[]> DescribeAsync() => Task.FromResult(state.Table.All.Select(static entry => (entry.Metadata, entry.Labels)).Select(static series => new MetricDescription
     {
-        Name = entry.Labels.Name,
-        Kind = entry.Kind,
-        Unit = entry.Unit,
-        Help = entry.Help,
-        HasBuckets = entry.Labels.TryGet("le", out _),
-        HasQuantiles = entry.Labels.TryGet("quantile", out _),
+        Name = series.Labels.Name,
+        Kind = series.Metadata.Kind,
+        Unit = series.Metadata.Unit,
+        Help = series.Metadata.Help,
+        HasBuckets = series.Labels.TryGet("le", out _),
+        HasQuantiles = series.Labels.TryGet("quantile", out _),
     }).Distinct().ToArray());
 
     public async Task CheckpointAsync()

@@ -24,7 +24,7 @@ internal static class RowEncoder
         for (var i = 0; i < batch.Count; i++)
         {
             var (id, time) = (batch.Series[i], batch.Times[i]);
-            if (table.Find(id) is null) work.Tally.Refuse(id, RefusalCause.UndeclaredSeries);
+            if (!table.TryFind(id, out _)) work.Tally.Refuse(id, RefusalCause.UndeclaredSeries);
             else if (time > newest) work.Tally.Refuse(id, RefusalCause.TooFarAhead);
             else if (time < oldest) work.Tally.Refuse(id, RefusalCause.TooOld);
             else if (histograms is not null) length = HistogramRows.Write(buffer, length, id, time, histograms[i], ref previousId, ref previousTime);

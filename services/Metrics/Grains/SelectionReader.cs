@@ -21,6 +21,8 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             var selected = new List<SelectedSeries>(entries.Count);
             foreach (var entry in entries)
             {
+                // Its retention may have ended while another was read.
+                if (!entry.IsThere) continue;
                 var read = older is not null && older.TryGetValue(entry.Id, out var buffer) ? Join(entry, selector, buffer) : Read(entry, selector);
                 if (entry.Histograms is not null) read = await HistogramSelection.AddAsync(grain, store.Histograms, entry, selector, read);
                 if (read is null) continue;
@@ -62,19 +64,20 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             var evicted = new long[entries.Count];
             for (var i = 0; i < entries.Count; i++)
             {
+                if (!entries[i].IsThere) continue;
                 older[entries[i].Id] = new SampleBuffer(Math.Min(Expected(entries[i].Samples, selector), request.MaxSamples / entries.Count));
                 evicted[i] = entries[i].Samples.EvictedThrough;
             }
             await store.ReadSamplesAsync(grain, selector.From, Math.Min(evicted.Max(), selector.To), older, request.MaxSamples, CancellationToken.None);
             // A checkpoint may have let more leave memory meanwhile: then look again.
             var same = true;
-            for (var i = 0; i < entries.Count; i++) same &= evicted[i] == entries[i].Samples.EvictedThrough;
+            for (var i = 0; i < entries.Count; i++) same &= !entries[i].IsThere || evicted[i] == entries[i].Samples.EvictedThrough;
             if (same) return older;
         }
     }
 
     // As many as there would be at the pace of those in memory, so that buffers need not grow again and again.
-    private static int Expected(SeriesBuffer samples, SelectorSpec selector)
+    private static int Expected(in SeriesBuffer samples, SelectorSpec selector)
     {
         if (selector.NewestOnly || samples.LastTime <= samples.EvictedThrough) return 0;
         var through = Math.Min(selector.To, samples.LastTime);

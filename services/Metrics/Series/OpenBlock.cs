@@ -32,13 +32,13 @@ internal struct OpenBlock
     public readonly int Count => count;
 
     /// <summary>Time of the oldest sample.</summary>
-    public long First { get; private set; }
+    public long First { readonly get; private set; }
 
     /// <summary>Time of the newest sample, also of those before <see cref="Clear"/>; <see cref="long.MinValue"/> where there never was one.</summary>
-    public long Last { get; private set; }
+    public long Last { readonly get; private set; }
 
     /// <summary>Value of the newest sample, also of those before <see cref="Clear"/>.</summary>
-    public double LastValue { get; private set; }
+    public double LastValue { readonly get; private set; }
 
     /// <summary>Bytes of memory in use.</summary>
     public readonly int Bytes => (bits + 7) >> 3;

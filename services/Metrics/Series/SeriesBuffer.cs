@@ -21,9 +21,9 @@ internal enum AppendOutcome
 /// <summary>
 /// The recent samples of one series, compressed as they arrive, in one array: sealed blocks, then the head, which is a full block or none and an open one. Late
 /// samples find their place in the head, which is written anew for each: they are few. Deterministic: the same appends in the same order give the same
-/// samples and the same seals, which is what lets a journal restore it. Not safe for several threads.
+/// samples and the same seals, which is what lets a journal restore it. Not safe for several threads, and not to be copied: it lies among its like in a <see cref="SeriesBucket"/>.
 /// </summary>
-internal sealed class SeriesBuffer
+internal struct SeriesBuffer
 {
     /// <summary>Samples in the head when its older part is sealed.</summary>
     public const int HeadCapacity = 160;
@@ -39,32 +39,37 @@ internal sealed class SeriesBuffer
     private int headFrom;
     private int openFrom;
 
+    /// <summary>Nothing was ever added.</summary>
+    public SeriesBuffer()
+    {
+    }
+
     /// <summary>Number of samples in memory.</summary>
-    public int Count { get; private set; }
+    public int Count { readonly get; private set; }
 
     /// <summary>Time of the newest sample; <see cref="long.MinValue"/> where there never was one.</summary>
-    public long LastTime => open.Last;
+    public readonly long LastTime => open.Last;
 
     /// <summary>Value of the newest sample; meaningless where there never was one.</summary>
-    public double LastValue => open.LastValue;
+    public readonly double LastValue => open.LastValue;
 
     /// <summary>Samples up to this moment are sealed: what is not newer is refused as too old.</summary>
-    public long SealedThrough { get; private set; } = long.MinValue;
+    public long SealedThrough { readonly get; private set; } = long.MinValue;
 
     /// <summary>Samples up to this moment may have left memory and are to be looked for in the database.</summary>
-    public long EvictedThrough { get; private set; } = long.MinValue;
+    public long EvictedThrough { readonly get; private set; } = long.MinValue;
 
     /// <summary>Changed since <see cref="MarkSaved"/>.</summary>
-    public bool Unsaved { get; private set; } = true;
+    public bool Unsaved { readonly get; private set; } = true;
 
     /// <summary>The blocks that are sealed and not in the database yet, oldest first, one after the other; see <see cref="SampleBlock.Read"/>.</summary>
-    public ReadOnlySpan<byte> UnsavedBlocks => data.AsSpan(unsavedFrom, headFrom - unsavedFrom);
+    public readonly ReadOnlySpan<byte> UnsavedBlocks => data.AsSpan(unsavedFrom, headFrom - unsavedFrom);
 
     /// <summary>The most bytes that <see cref="CopyHead"/> writes.</summary>
-    public int MaxHeadBytes => openFrom - headFrom + open.Bytes + SampleBlock.MaxHeaderBytes;
+    public readonly int MaxHeadBytes => openFrom - headFrom + open.Bytes + SampleBlock.MaxHeaderBytes;
 
     /// <summary>Bytes of memory that the samples take.</summary>
-    public int MemoryBytes => data.Length;
+    public readonly int MemoryBytes => data.Length;
 
     /// <summary>Adds a sample.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -94,7 +99,7 @@ internal sealed class SeriesBuffer
     }
 
     /// <summary>Adds the samples in [from, to] to <paramref name="target"/>, oldest first.</summary>
-    public void Read(long from, long to, SampleBuffer target)
+    public readonly void Read(long from, long to, SampleBuffer target)
     {
         if (from > LastTime) return;
         var position = 0;
@@ -107,7 +112,7 @@ internal sealed class SeriesBuffer
     }
 
     /// <summary>The newest sample in [from, to].</summary>
-    public bool TryReadLast(long from, long to, SampleBuffer scratch, out long time, out double value)
+    public readonly bool TryReadLast(long from, long to, SampleBuffer scratch, out long time, out double value)
     {
         (time, value) = (LastTime, LastValue);
         if (Count == 0 || time < from) return false;
@@ -120,7 +125,7 @@ internal sealed class SeriesBuffer
     }
 
     /// <summary>Copies the head, as blocks one after the other; returns the length.</summary>
-    public int CopyHead(Span<byte> target)
+    public readonly int CopyHead(Span<byte> target)
     {
         data.AsSpan(headFrom, openFrom - headFrom).CopyTo(target);
         return openFrom - headFrom + open.CopyTo(target[(openFrom - headFrom)..], data.AsSpan(openFrom));

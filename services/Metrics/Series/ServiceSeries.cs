@@ -63,7 +63,7 @@ internal sealed class ServiceSeries
     {
         foreach (var series in JournalCodec.ReadSeries(data))
         {
-            if (Table.Find(series.Id) is not null || Table.Find(series.Labels) is not null) continue;
+            if (Table.TryFind(series.Id, out _) || Table.Find(series.Labels) is not null) continue;
             var entry = Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id);
             added?.Add(entry);
         }
@@ -86,14 +86,14 @@ internal sealed class ServiceSeries
         var reader = new SampleReader(data);
         while (reader.Next(out var id, out var time, out var value))
         {
-            var entry = Table.Find(id);
-            if (entry is null)
+            if (!Table.TryFind(id, out var entry))
             {
                 tally.Refuse(id, RefusalCause.UndeclaredSeries);
                 continue;
             }
-            var outcome = deltas ? entry.Samples.AppendIncrease(time, value) : entry.Samples.Append(time, value);
-            Count(outcome, entry, time, deltas ? entry.Samples.LastValue : value, tally, stored);
+            ref var samples = ref entry.Samples;
+            var outcome = deltas ? samples.AppendIncrease(time, value) : samples.Append(time, value);
+            Count(outcome, entry, time, deltas ? samples.LastValue : value, tally, stored);
         }
         Applied(row, stream, sequence, now);
     }
@@ -111,7 +111,7 @@ internal sealed class ServiceSeries
         var reader = new HistogramRowReader(data);
         while (reader.Next(out var id, out var time, out var histogram))
         {
-            if (Table.Find(id) is not { } entry)
+            if (!Table.TryFind(id, out var entry))
             {
                 tally.Refuse(id, RefusalCause.UndeclaredSeries);
                 continue;

@@ -60,7 +60,7 @@ internal sealed class HistogramStore(IDatabase database)
         }
         foreach (var (id, points) in recent)
         {
-            if (state.Table.Find(id) is not { } entry) continue;
+            if (!state.Table.TryFind(id, out var entry)) continue;
             (entry.Histograms = new HistogramBuffer()).Restore(points, older.GetValueOrDefault(id, long.MinValue));
             state.Restored(entry);
         }

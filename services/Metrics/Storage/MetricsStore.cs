@@ -203,7 +203,10 @@ internal sealed class MetricsStore(IDatabase database)
         await ForEachPageAsync("metric_declarations", "SELECT bucket, data FROM metric_declarations WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) ORDER BY bucket", data =>
         {
             foreach (var series in DeclarationPage.Read(data))
-                state.Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id).DeclarationSaved = true;
+            {
+                var entry = state.Table.Add(series.Labels, series.Kind, series.Unit, series.Help, series.Id);
+                entry.DeclarationSaved = true;
+            }
         }).ConfigureAwait(false);
         var (block, scratch) = (new byte[BlockBits.MaxBytes + SampleBlock.MaxHeaderBytes], new double[SampleBlock.MaxCount]);
         // In the order in which they were sealed, which is each series' order of time.
@@ -212,7 +215,7 @@ internal sealed class MetricsStore(IDatabase database)
             var page = new SamplePage(data);
             while (page.Next())
             {
-                if (page.Last >= memoryFrom && state.Table.Find(page.Series) is { } entry) entry.Samples.RestoreBlock(block.AsSpan(0, page.CopyBlock(block, scratch)));
+                if (page.Last >= memoryFrom && state.Table.TryFind(page.Series, out var entry)) entry.Samples.RestoreBlock(block.AsSpan(0, page.CopyBlock(block, scratch)));
             }
         }).ConfigureAwait(false);
         await ForEachPageAsync("metric_open", "SELECT bucket, data FROM metric_open WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain)", data =>
@@ -220,7 +223,7 @@ internal sealed class MetricsStore(IDatabase database)
             var page = new SamplePage(data);
             while (page.Next())
             {
-                if (state.Table.Find(page.Series) is not { } entry) continue;
+                if (!state.Table.TryFind(page.Series, out var entry)) continue;
                 entry.Samples.Restore(block.AsSpan(0, page.CopyBlock(block, scratch)), page.SealedThrough);
                 state.Restored(entry);
             }

@@ -95,6 +95,53 @@ public sealed class LabelTests
         Assert.Null(table.Find(first.Id));
     }
 
+    [Fact]
+    public void AddAndRemove_AgainAndAgain_EachSeriesIsFoundByNumberLabelsAndMatchers_AndKeepsWhatIsItsOwn()
+    {
+        var random = new Random(5);
+        var table = new SeriesTable();
+        var model = new Dictionary<int, LabelSet>();
+        for (var round = 0; round < 6; round++)
+        {
+            for (var i = 0; i < 700; i++)
+            {
+                // Of several shapes; half of the values are of one series only.
+                var labels = LabelSet.Of("__name__", $"m{random.Next(3)}", "job", "j", random.Next(2) == 0 ? "code" : "path", $"v{random.Next(40)}", "i", $"{round}-{i}");
+                // As after a restart, numbers may be left out.
+                var entry = table.Add(labels, (SeriesKind)(i % 3), $"u{i % 2}", i % 5 == 0 ? "help" : "", random.Next(50) == 0 ? table.NextId + random.Next(2_000) : 0);
+                Assert.True(model.TryAdd(entry.Id, labels));
+                entry.Samples.Append(entry.Id, entry.Id);
+                if (i % 7 == 0) entry.Subscribers = [entry.Id];
+                if (i % 11 == 0) entry.Histograms = new HistogramBuffer();
+                Assert.Equal(((SeriesKind)(i % 3), $"u{i % 2}", i % 5 == 0 ? "help" : ""), (entry.Kind, entry.Unit, entry.Help));
+            }
+            foreach (var id in model.Keys.Where(_ => random.Next(5) > 0).ToArray())
+            {
+                var entry = table.Find(id)!.Value;
+                table.Remove(entry);
+                Assert.False(entry.IsThere);
+                Assert.Null(table.Find(id));
+                Assert.Null(table.Find(model[id]));
+                model.Remove(id);
+            }
+            Assert.Equal(model.Count, table.Count);
+            Assert.Equal(model.Keys.Order(), table.All.Select(e => e.Id));
+            foreach (var (id, labels) in model)
+            {
+                var entry = table.Find(labels)!.Value;
+                Assert.Equal((id, labels, (double)id), (entry.Id, entry.Labels, entry.Samples.LastValue));
+                Assert.Equal(entry.Subscribers, entry.Subscribers is null ? null : [id]);
+                Assert.Contains(entry, table.InBucket(entry.Bucket));
+                var found = new List<SeriesEntry>();
+                table.Find([LabelMatcher.Create("i", MatchKind.Equal, labels.Get("i"))], found);
+                Assert.Equal([entry], found);
+            }
+            Assert.Equal(model.Values.Select(l => l.Get("i")).Order(), table.Values("i").Order());
+        }
+        foreach (var entry in table.All.ToArray()) table.Remove(entry);
+        Assert.Empty(table.Names);
+    }
+
     [Theory]
     [InlineData("up", true)]
     [InlineData("job:rate5m", true)]

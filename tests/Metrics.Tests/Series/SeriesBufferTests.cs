@@ -184,7 +184,7 @@ public sealed class SeriesBufferTests
         {
             for (var b = 0; b < buffers.Length; b++) buffers[b].Append(time, expected[(b, time)] = random.Next(1 << b));
             if (time % 400 != 0) continue;
-            foreach (var buffer in buffers)
+            foreach (ref var buffer in buffers.AsSpan())
             {
                 buffer.MarkSaved();
                 buffer.Evict(long.MinValue, 600);
@@ -217,7 +217,7 @@ public sealed class SeriesBufferTests
                 time += 1_000;
                 for (var b = 0; b < buffers.Length; b++) buffers[b].Append(time, (time / 1_000 + b) % 97);
             }
-            foreach (var buffer in buffers)
+            foreach (ref var buffer in buffers.AsSpan())
             {
                 buffer.MarkSaved();
                 buffer.Evict(long.MinValue, 600);

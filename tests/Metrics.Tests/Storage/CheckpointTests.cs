@@ -45,7 +45,7 @@ public sealed class CheckpointTests
         }
         await AssertSameAsync("after the samples");
 
-        var entry = live.Table.Find(1)!;
+        var entry = live.Table.Find(1)!.Value;
         var through = live.AppliedRow;
         var streams = live.Streams.ToArray();
         var step = new CheckpointStep();
@@ -81,10 +81,10 @@ public sealed class CheckpointTests
             Assert.True(live.AppliedRow == found.AppliedRow, moment);
             Assert.True(live.Table.NextId == found.Table.NextId, moment);
             Assert.Equal(live.Streams.ToDictionary(s => s.Key, s => s.Value.Sequence), found.Streams.ToDictionary(s => s.Key, s => s.Value.Sequence));
-            var restored = found.Table.Find(Labels);
+            var restored = found.Table.Find(Labels)!.Value;
             Assert.True(restored is { Id: 1, Kind: SeriesKind.Gauge, Unit: "s", Help: "help" }, moment);
-            Assert.True(Read(live.Table.Find(1)!.Samples).SequenceEqual(Read(restored.Samples)), moment);
-            Assert.True(live.Table.Find(1)!.Samples.SealedThrough == restored.Samples.SealedThrough, moment);
+            Assert.True(Read(live.Table.Find(1)!.Value.Samples).SequenceEqual(Read(restored.Samples)), moment);
+            Assert.True(live.Table.Find(1)!.Value.Samples.SealedThrough == restored.Samples.SealedThrough, moment);
         }
     }
 

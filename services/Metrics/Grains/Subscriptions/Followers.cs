@@ -63,9 +63,11 @@ internal sealed class Followers
     /// <summary>Finds the groups that follow a new series.</summary>
     public void Added(SeriesEntry entry)
     {
+        if (groups.Count == 0) return;
+        var labels = entry.Labels;
         for (var at = 0; at < groups.Count; at++)
         {
-            if (groups[at] is { } group && group.Matching(entry.Labels).Count > 0) Attach(entry, ~at);
+            if (groups[at] is { } group && group.Matching(labels).Count > 0) Attach(entry, ~at);
         }
     }
 

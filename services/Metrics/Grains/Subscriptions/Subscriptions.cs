@@ -66,9 +66,11 @@ internal sealed class Subscriptions(int most)
     /// <summary>Finds the followers of a new series.</summary>
     public void Added(SeriesEntry entry)
     {
+        if (slots.Count == 0) return;
+        var labels = entry.Labels;
         for (var slot = 0; slot < list.Count; slot++)
         {
-            if (list[slot] is { } subscription && subscription.Selectors.Any(m => LabelMatcher.AllMatch(m, entry.Labels))) Attach(entry, slot);
+            if (list[slot] is { } subscription && subscription.Selectors.Any(m => LabelMatcher.AllMatch(m, labels))) Attach(entry, slot);
         }
     }
 
