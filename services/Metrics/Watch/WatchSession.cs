@@ -7,6 +7,7 @@ using Vigil.Metrics.Api;
 using Vigil.Metrics.Grains;
 using Vigil.Metrics.PromQL;
 using Vigil.Metrics.V1;
+using Vigil.Metrics.Watch.Groups;
 using Vigil.Metrics.Watch.Incremental;
 using Vigil.ServiceDefaults;
 using Refusal = Vigil.ServiceDefaults.Refusal;

@@ -35,6 +35,20 @@ internal sealed class TokenCursor(List<Token> tokens)
         throw new ParseException(token.Position, $"error parsing number: strconv.ParseFloat: parsing {GoText.Quote(token.Text)}: invalid syntax");
     }
 
+    /// <summary>The text that a string token stands for.</summary>
+    /// <exception cref="ParseException">It has a bad escape.</exception>
+    public static string Unquote(Token token)
+    {
+        try
+        {
+            return GoStrings.Unquote(token.Text);
+        }
+        catch (FormatException e)
+        {
+            throw new ParseException(token.Position, e.Message);
+        }
+    }
+
     /// <summary>Reads something within what is being read, one level deeper.</summary>
     /// <exception cref="ParseException">That is too deep.</exception>
     public T Nested<T>(Func<T> read)

@@ -1,44 +1,11 @@
 using System.Collections.Concurrent;
 using Orleans.Runtime;
-using Vigil.Metrics.Api;
 using Vigil.Metrics.Grains;
-using Vigil.Metrics.V1;
 
-namespace Vigil.Metrics.Watch;
-
-/// <summary>A watch of a session that a group keeps. What is mutable changes only while nothing else is written to the call.</summary>
-/// <param name="number">Its number in the session.</param>
-/// <param name="id">The caller's name for it.</param>
-/// <param name="expr">The expression.</param>
-/// <param name="heartbeat">The longest silence.</param>
-internal sealed class GroupWatch(int number, string id, string expr, TimeSpan heartbeat)
-{
-    public int Number { get; } = number;
-
-    public string Id { get; } = id;
-
-    public string Expr { get; } = expr;
-
-    public TimeSpan Heartbeat { get; } = heartbeat;
-
-    /// <summary>What the caller was told last; null where nothing.</summary>
-    public StandingValue? Value { get; set; }
-
-    /// <summary>The group's activation that it came from.</summary>
-    public long Epoch { get; set; }
-
-    /// <summary>A moment that does not go back.</summary>
-    public long At { get; set; }
-
-    /// <summary>A timestamp.</summary>
-    public long WrittenAt { get; set; }
-
-    public bool Ended { get; set; }
-}
+namespace Vigil.Metrics.Watch.Groups;
 
 /// <summary>
-/// Follows the expressions of one session in one group: one call for all that has changed, whose events are sent together. A heartbeat says no more than the
-/// group did: without word from it there is silence.
+/// Follows the expressions of one session in one group: one call for all that has changed, and others that add expressions.
 /// </summary>
 internal sealed class GroupFollower
 {
@@ -47,11 +14,10 @@ internal sealed class GroupFollower
 
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan ShortestBeat = TimeSpan.FromMilliseconds(25);
 
     private readonly IStandingGroupGrain group;
     private readonly string session;
-    private readonly WatchWriter writer;
+    private readonly GroupEvents events;
     private readonly WatchCallers.WatchCaller caller;
     private readonly Action<GroupWatch> handOver;
     private readonly TimeProvider clock;
@@ -62,14 +28,12 @@ internal sealed class GroupFollower
     private readonly List<GroupWatch> adding = [];
     private readonly List<int> removed = [];
     private Task? adder;
-    private TaskCompletionSource beating = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long heardAt;
-    private long confirmedAt;
 
     public GroupFollower(
         IStandingGroupGrain group, string session, WatchWriter writer, WatchCallers.WatchCaller caller, Action<GroupWatch> handOver, TimeProvider clock, ILogger log, CancellationToken ending)
     {
-        (this.group, this.session, this.writer, this.caller, this.handOver, this.clock, this.log, this.ending) = (group, session, writer, caller, handOver, clock, log, ending);
+        (this.group, this.session, this.caller, this.handOver, this.clock, this.log, this.ending) = (group, session, caller, handOver, clock, log, ending);
+        events = new GroupEvents(watches, writer, Poll, clock, ending);
         Running = RunAsync();
     }
 
@@ -79,9 +43,7 @@ internal sealed class GroupFollower
     /// <summary>Follows an expression from now on.</summary>
     public void Add(GroupWatch watch)
     {
-        watch.WrittenAt = clock.GetTimestamp();
-        watches[watch.Number] = watch;
-        beating.TrySetResult();
+        events.Begin(watch);
         AddLater([watch]);
     }
 
@@ -93,12 +55,12 @@ internal sealed class GroupFollower
         {
             if (!adding.Remove(watch)) removed.Add(watch.Number);
         }
-        await writer.BetweenAsync(() => watch.Ended = true).ConfigureAwait(false);
+        await events.EndAsync(watch).ConfigureAwait(false);
     }
 
     private async Task RunAsync()
     {
-        await Task.WhenAll(PollAsync(), BeatAsync()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(PollAsync(), events.BeatAsync()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         try
         {
             // Ends the call that waits, too.
@@ -167,7 +129,7 @@ internal sealed class GroupFollower
         catch (Exception e) when (!ending.IsCancellationRequested)
         {
             MetricsLog.WatchInterrupted(log, some[0].Expr, e);
-            await InterruptedAsync(some, e).ConfigureAwait(false);
+            await events.InterruptedAsync(some, e).ConfigureAwait(false);
             return false;
         }
         catch (OperationCanceledException)
@@ -197,7 +159,7 @@ internal sealed class GroupFollower
             catch (Exception e) when (!ending.IsCancellationRequested)
             {
                 MetricsLog.WatchInterrupted(log, $"{watches.Count} expressions", e);
-                await InterruptedAsync([.. watches.Values], e).ConfigureAwait(false);
+                await events.InterruptedAsync([.. watches.Values], e).ConfigureAwait(false);
                 await Task.Delay(RetryAfter, clock, ending).ConfigureAwait(false);
                 // What the lost answer held comes again.
                 AddLater(watches.Values);
@@ -223,8 +185,7 @@ internal sealed class GroupFollower
                 Removed = ended,
                 Wait = wait,
             }).WaitAsync(ending).ConfigureAwait(false);
-            Volatile.Write(ref heardAt, clock.GetTimestamp());
-            Volatile.Write(ref confirmedAt, changes.ConfirmedAt);
+            events.Heard(changes.ConfirmedAt);
             return changes;
         }
         catch
@@ -237,20 +198,7 @@ internal sealed class GroupFollower
     private async Task TellAsync(StandingChanges changes)
     {
         if (changes.Changes.Length == 0) return;
-        await writer.WriteAsync(() =>
-        {
-            var now = clock.GetTimestamp();
-            var events = new List<WatchEvent>(changes.Changes.Length);
-            foreach (var change in changes.Changes)
-            {
-                if (change.Value is not { } value || !watches.TryGetValue(change.Watch, out var watch) || watch.Ended) continue;
-                // Answers of two calls may come in either order.
-                if (watch.Epoch == changes.Epoch && watch.Value is { Version: >= 0 } told && value.Version <= told.Version) continue;
-                watch.Epoch = changes.Epoch;
-                events.Add(Event(watch, value, changed: true, now));
-            }
-            return events;
-        }, ending).ConfigureAwait(false);
+        await events.TellAsync(changes).ConfigureAwait(false);
         foreach (var change in changes.Changes)
         {
             if (change.Value is null && watches.TryRemove(change.Watch, out var watch))
@@ -259,51 +207,5 @@ internal sealed class GroupFollower
                 handOver(watch);
             }
         }
-    }
-
-    private Task InterruptedAsync(GroupWatch[] some, Exception cause) => writer.WriteAsync(() =>
-    {
-        var now = clock.GetTimestamp();
-        var value = StandingResult.Interrupted(cause, clock.GetUtcNow().ToUnixTimeMilliseconds());
-        return [.. some.Where(w => !w.Ended).Select(w => Event(w, value, changed: w.Value?.Error != value.Error, now))];
-    }, ending);
-
-    /// <summary>Confirms values that were not told for as long as a heartbeat, a little early rather than late.</summary>
-    private async Task BeatAsync()
-    {
-        await Task.Yield();
-        while (!ending.IsCancellationRequested)
-        {
-            if (watches.IsEmpty)
-            {
-                beating = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                if (watches.IsEmpty) await beating.Task.WaitAsync(ending).ConfigureAwait(false);
-            }
-            var shortest = Poll * 4;
-            foreach (var (_, watch) in watches) shortest = watch.Heartbeat < shortest ? watch.Heartbeat : shortest;
-            var beat = shortest / 4 > ShortestBeat ? shortest / 4 : ShortestBeat;
-            await Task.Delay(beat, clock, ending).ConfigureAwait(false);
-            var now = clock.GetTimestamp();
-            if (clock.GetElapsedTime(Volatile.Read(ref heardAt), now) > Poll * 2) continue;
-            await writer.WriteAsync(() =>
-            {
-                var events = new List<WatchEvent>();
-                foreach (var (_, watch) in watches)
-                {
-                    if (watch.Value is { Version: >= 0 } value && !watch.Ended && clock.GetElapsedTime(watch.WrittenAt, now) >= watch.Heartbeat - beat)
-                        events.Add(Event(watch, value, changed: false, now));
-                }
-                return events;
-            }, ending).ConfigureAwait(false);
-        }
-    }
-
-    private WatchEvent Event(GroupWatch watch, StandingValue value, bool changed, long now)
-    {
-        watch.Value = value;
-        watch.WrittenAt = now;
-        // The evaluations go back with a clock that is set back; what callers are told by the contract does not.
-        watch.At = Math.Max(watch.At, changed ? value.EvaluatedAt : Math.Max(value.EvaluatedAt, value.Error is null ? Volatile.Read(ref confirmedAt) : 0));
-        return QueryMapping.ToEvent(watch.Id, value, watch.At, changed);
     }
 }
