@@ -28,12 +28,12 @@ internal sealed class MetricsInstruments
         Accepted = meter.CreateCounter<long>("vigil.metrics.samples.accepted", "{sample}", "Samples stored durably.");
         Duplicates = meter.CreateCounter<long>("vigil.metrics.samples.duplicate", "{sample}", "Samples that were stored before and are counted once.");
         refused = meter.CreateCounter<long>("vigil.metrics.samples.refused", "{sample}", "Samples and declarations refused, by cause and by the door at which they came in.");
-        requestsRefused = meter.CreateCounter<long>("vigil.metrics.requests.refused", "{request}", "Requests of OTLP and remote write refused as a whole, by door and reason.");
+        requestsRefused = meter.CreateCounter<long>("vigil.metrics.requests.refused", "{request}", "Requests of OTLP and remote write refused as a whole, and push streams refused or ended, by door and reason.");
         PushStreams = meter.CreateUpDownCounter<long>("vigil.metrics.push.streams", "{stream}", "Push streams open.");
         WriteRequests = meter.CreateUpDownCounter<long>("vigil.metrics.write.requests", "{request}", "Remote write and OTLP/HTTP requests being worked on.");
         WatchStreams = meter.CreateUpDownCounter<long>("vigil.metrics.watch.streams", "{stream}", "Watch calls open.");
         Watches = meter.CreateUpDownCounter<long>("vigil.metrics.watches", "{watch}", "Expressions being watched.");
-        WatchesRefused = meter.CreateCounter<long>("vigil.metrics.watches.refused", "{watch}", "Expressions not watched, because their call or caller watched as many as it may, by limit.");
+        WatchesRefused = meter.CreateCounter<long>("vigil.metrics.watches.refused", "{watch}", "Expressions not watched, because their call or caller watched as many as it may, and calls beyond those that may be open, by limit.");
         EvaluationsDeferred = meter.CreateCounter<long>("vigil.metrics.watches.deferred", "{evaluation}", "Evaluations of watched expressions whose next one was put off, because all of them had used up their share of the processors.");
         standingEvaluations = meter.CreateCounter<long>("vigil.metrics.standing.evaluations", "{evaluation}", "Evaluations of watched expressions, by mode: incremental from samples as they came, or full from samples that were read.");
         standingMicroseconds = meter.CreateCounter<long>("vigil.metrics.standing.microseconds", "us", "Processor's time of these evaluations, by mode; of the full ones partly an estimate.");
@@ -102,7 +102,7 @@ internal sealed class MetricsInstruments
     /// <summary>Notes how long the evaluation of a recording rule took.</summary>
     public void RuleEvaluated(bool failed, TimeSpan took) => ruleEvaluations.Record(took.TotalSeconds, new KeyValuePair<string, object?>("outcome", failed ? "error" : "ok"));
 
-    /// <summary>Requests that were refused as a whole, by door and reason.</summary>
+    /// <summary>Requests that were refused as a whole, and push streams refused or ended, by door and reason.</summary>
     public void RefuseRequest(Door door, string reason) => requestsRefused.Add(1, doors[(int)door], new KeyValuePair<string, object?>("reason", reason));
 
     /// <summary>Counts a read of the database that failed: each time that somebody needed what could not be had.</summary>
@@ -123,6 +123,7 @@ internal sealed class MetricsInstruments
     public void Queried(string kind, bool failed, TimeSpan took) =>
         Queries.Record(took.TotalSeconds, new TagList { { "kind", kind }, { "outcome", failed ? "error" : "ok" } });
 
-    private static string Snake(string name) =>
+    /// <summary>A name of the program as label values are written.</summary>
+    public static string Snake(string name) =>
         string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
 }

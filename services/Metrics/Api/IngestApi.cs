@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using Vigil.Metrics.Grains;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.V1;
 using Vigil.ServiceDefaults;
@@ -15,6 +16,19 @@ internal sealed class IngestApi(
     private const int MaxStreamIdLength = 64;
 
     public override async Task Push(IAsyncStreamReader<PushMessage> requestStream, IServerStreamWriter<PushResponse> responseStream, ServerCallContext context)
+    {
+        try
+        {
+            await PushAsync(requestStream, responseStream, context).ConfigureAwait(false);
+        }
+        catch (RefusalException e)
+        {
+            instruments.RefuseRequest(Door.Push, RefusalStatus.Reason(e.Refusal.Kind));
+            throw;
+        }
+    }
+
+    private async Task PushAsync(IAsyncStreamReader<PushMessage> requestStream, IServerStreamWriter<PushResponse> responseStream, ServerCallContext context)
     {
         using var place = limits.EnterPush();
         var open = await ReadOpenAsync(requestStream, context.CancellationToken).ConfigureAwait(false);

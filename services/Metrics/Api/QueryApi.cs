@@ -36,9 +36,22 @@ internal sealed class QueryApi(
 
     public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<WatchEvent> responseStream, ServerCallContext context)
     {
-        using var place = limits.EnterWatch();
+        using var place = EnterWatch();
         using var caller = callers.Enter(context.GetHttpContext().GetToken());
         using var session = new WatchSession(grains, responseStream, caller, compiler, options.Value, clock, instruments, log, context.CancellationToken);
         await session.RunAsync(requestStream, lifetime.ApplicationStopping).ConfigureAwait(false);
+    }
+
+    private IDisposable EnterWatch()
+    {
+        try
+        {
+            return limits.EnterWatch();
+        }
+        catch (RefusalException)
+        {
+            instruments.WatchesRefused.Add(1, new KeyValuePair<string, object?>("limit", nameof(MetricsOptions.MaxWatchStreams)));
+            throw;
+        }
     }
 }

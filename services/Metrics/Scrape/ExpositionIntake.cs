@@ -6,10 +6,11 @@ namespace Vigil.Metrics.Scrape;
 
 /// <summary>What a page held.</summary>
 /// <param name="Error">Why nothing of it counts; null where all is well.</param>
+/// <param name="Fault">The same for the counter.</param>
 /// <param name="Scraped">Samples read.</param>
 /// <param name="Kept">Samples that relabelling left.</param>
 /// <param name="Added">Series that were not there the time before.</param>
-internal readonly record struct IntakeResult(string? Error, int Scraped, int Kept, int Added);
+internal readonly record struct IntakeResult(string? Error, ScrapeFault Fault, int Scraped, int Kept, int Added);
 
 /// <summary>
 /// Turns what one target exposes into samples of series, and knows which of them it exposed before. A series is found by the bytes it
@@ -37,8 +38,8 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
     /// <summary>What the target says about its metrics.</summary>
     public IEnumerable<MetricMetadata> Metadata => metadata.Values;
 
-    /// <summary>Samples refused because of their labels, by cause, since this was last asked.</summary>
-    public Dictionary<RefusalCause, int> Refused { get; } = [];
+    /// <summary>Samples of the newest page refused because of their labels.</summary>
+    public ScrapeRefusals Refused { get; } = new();
 
     /// <summary>The target's settings changed: series are made anew, and those that are no more will be marked as ended.</summary>
     public void Change(ScrapeTarget changed)
@@ -64,6 +65,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
         Refused.Clear();
         var (scraped, kept, added) = (0, 0, 0);
         string? error = null;
+        var fault = ScrapeFault.None;
         var reader = new ExpositionReader(body, openMetrics);
         while (error is null && reader.Read())
         {
@@ -75,7 +77,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
             scraped++;
             if (!lines.TryGet(reader.Series, out var line))
             {
-                (line, error) = Make(reader.Series, openMetrics);
+                (line, fault, error) = Make(reader.Series, openMetrics);
                 if (line is null)
                 {
                     error = $"{reader.Place}: {error}";
@@ -85,7 +87,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
                 if (line.Series is not null) added++;
             }
             line.SeenIn = scrape;
-            if (line.Cause is { } cause) Refused[cause] = Refused.GetValueOrDefault(cause) + 1;
+            if (line.Refusal is { } refusal) Refused.Add(refusal.Cause, 1, refusal.Detail);
             if (line.Series is not { } found) continue;
             kept++;
             var time = target.Job.HonorTimestamps ? reader.TimeMs : null;
@@ -96,11 +98,12 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
                 seen.Add(found);
             }
         }
-        error ??= reader.Error;
-        if (error is null && target.Job.Limits.Samples is > 0 and var limit && kept > limit) error = $"{kept} samples; at most {limit} are allowed (sample_limit)";
+        if (error is null && reader.Error is not null) (error, fault) = (reader.Error, ScrapeFault.Malformed);
+        if (error is null && target.Job.Limits.Samples is > 0 and var limit && kept > limit)
+            (error, fault) = ($"{kept} samples; at most {limit} are allowed (sample_limit)", ScrapeFault.SampleLimit);
         if (error is not null) Fail();
         Forget(good: error is null && !body.IsEmpty);
-        return new IntakeResult(error, scraped, kept, added);
+        return new IntakeResult(error, fault, scraped, kept, added);
     }
 
     /// <summary>There is no page: whatever was seen before has ended.</summary>
@@ -165,17 +168,17 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
     }
 
     // A line that is dropped or refused is remembered as well.
-    private (Line? Line, string? Error) Make(ReadOnlySpan<byte> text, bool openMetrics)
+    private (Line? Line, ScrapeFault Fault, string? Error) Make(ReadOnlySpan<byte> text, bool openMetrics)
     {
-        if (SeriesText.TryParse(text, openMetrics, labels) is { } fault) return (null, fault);
+        if (SeriesText.TryParse(text, openMetrics, labels) is { } fault) return (null, ScrapeFault.Malformed, fault);
         var edited = Merge();
-        if (!RelabelRule.Apply(target.Job.MetricRelabel, edited)) return (new Line(null), null);
-        if (!edited.Remove(LabelSet.NameLabel, out var name)) return (null, "relabelling left a series without a metric name");
-        if (LimitHit(name, edited) is { } limit) return (null, limit);
+        if (!RelabelRule.Apply(target.Job.MetricRelabel, edited)) return (new Line(null), default, null);
+        if (!edited.Remove(LabelSet.NameLabel, out var name)) return (null, ScrapeFault.Malformed, "relabelling left a series without a metric name");
+        if (LimitHit(name, edited) is { } limit) return (null, ScrapeFault.LabelLimit, limit);
         var list = edited.Select(l => new Label(l.Key, l.Value)).ToList();
-        if (rules.Check(name, list) is { } refusal) return (new Line(null) { Cause = refusal.Cause }, null);
+        if (rules.Check(name, list) is { } refusal) return (new Line(null) { Refusal = refusal }, default, null);
         list.Add(new Label(LabelSet.NameLabel, name));
-        return (new Line(Find(LabelSet.Create(list), () => MetricMetadata.Of(name, metadata) is var (family, kind) ? (kind, family?.Unit ?? "", family?.Help ?? "") : default)), null);
+        return (new Line(Find(LabelSet.Create(list), () => MetricMetadata.Of(name, metadata) is var (family, kind) ? (kind, family?.Unit ?? "", family?.Help ?? "") : default)), default, null);
     }
 
     /// <summary>The labels of the line and of the target; where both have one, the job says whose counts.</summary>
@@ -229,7 +232,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
     {
         public TargetSeries? Series => series;
 
-        public RefusalCause? Cause { get; init; }
+        public (RefusalCause Cause, string Detail)? Refusal { get; init; }
 
         public long SeenIn { get; set; }
     }

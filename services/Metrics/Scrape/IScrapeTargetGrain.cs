@@ -41,6 +41,9 @@ internal sealed record TargetReport
 
     /// <summary>Samples that were read.</summary>
     [Id(3)] public int Scraped { get; init; }
+
+    /// <summary>Samples that were read and not stored, and why; null where there are none.</summary>
+    [Id(4)] public string? Refused { get; init; }
 }
 
 /// <summary>What a target says about a metric.</summary>

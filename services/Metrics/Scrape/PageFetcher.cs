@@ -11,8 +11,9 @@ namespace Vigil.Metrics.Scrape;
 
 /// <summary>What fetching a page came to.</summary>
 /// <param name="Error">Why there is none; null where there is.</param>
+/// <param name="Fault">The same for the counter.</param>
 /// <param name="OpenMetrics">Its format.</param>
-internal readonly record struct FetchedPage(string? Error, bool OpenMetrics);
+internal readonly record struct FetchedPage(string? Error, ScrapeFault Fault, bool OpenMetrics);
 
 /// <summary>Fetches pages of metrics.</summary>
 internal static class PageFetcher
@@ -64,7 +65,7 @@ internal static class PageFetcher
     /// <summary>Fetches a target's page.</summary>
     /// <param name="target">Whose.</param>
     /// <param name="client">Its job's.</param>
-    /// <param name="maxBytes">More is an error.</param>
+    /// <param name="maxBytes">What a page may have, unpacked, where the job allows no less: <see cref="ScrapeOptions.MaxScrapeBytes"/>.</param>
     /// <param name="body">Takes the page.</param>
     /// <param name="clock">Measures the target's timeout.</param>
     public static async Task<FetchedPage> FetchAsync(ScrapeTarget target, HttpClient client, long maxBytes, PooledBytes body, TimeProvider clock)
@@ -78,36 +79,38 @@ internal static class PageFetcher
             request.Headers.TryAddWithoutValidation("X-Prometheus-Scrape-Timeout-Seconds", target.Timeout.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
             request.Headers.Authorization = await AuthorizeAsync(target.Job.Auth, timeout.Token).ConfigureAwait(false);
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token).ConfigureAwait(false);
-            if (response.StatusCode != HttpStatusCode.OK) return new($"server returned HTTP status {(int)response.StatusCode} {response.ReasonPhrase}", false);
+            if (response.StatusCode != HttpStatusCode.OK) return new($"server returned HTTP status {(int)response.StatusCode} {response.ReasonPhrase}", ScrapeFault.Status, false);
             await using var stream = await response.Content.ReadAsStreamAsync(timeout.Token).ConfigureAwait(false);
-            var error = await ReadAsync(stream, body, maxBytes, timeout.Token).ConfigureAwait(false);
-            return new(error, response.Content.Headers.ContentType?.MediaType == OpenMetrics);
+            var (limit, key) = target.Job.Limits.BodyBytes is > 0 and var own && own <= maxBytes ? (own, "body_size_limit") : (maxBytes, $"Metrics:{nameof(ScrapeOptions.MaxScrapeBytes)}");
+            if (!await ReadAsync(stream, body, limit, timeout.Token).ConfigureAwait(false)) return new($"the body is larger than {limit} bytes ({key})", ScrapeFault.TooLarge, false);
+            return new(null, ScrapeFault.None, response.Content.Headers.ContentType?.MediaType == OpenMetrics);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {
-            return new($"no answer within {PrometheusDuration.Format(target.Timeout)}", false);
+            return new($"no answer within {PrometheusDuration.Format(target.Timeout)}", ScrapeFault.Timeout, false);
         }
         // InvalidDataException: what should be gzip is none.
         catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or UnauthorizedAccessException)
         {
-            return new(Plain(e), false);
+            return new(Plain(e), e is InvalidDataException ? ScrapeFault.Malformed : ScrapeFault.Unreachable, false);
         }
     }
 
     /// <summary>The failure's own words and those of what caused it.</summary>
     public static string Plain(Exception e) => e.InnerException is { } inner && !e.Message.Contains(inner.Message, StringComparison.Ordinal) ? $"{e.Message} {Plain(inner)}" : e.Message;
 
-    private static async Task<string?> ReadAsync(Stream stream, PooledBytes body, long maxBytes, CancellationToken ct)
+    // False where there is more than that.
+    private static async Task<bool> ReadAsync(Stream stream, PooledBytes body, long maxBytes, CancellationToken ct)
     {
         var chunk = System.Buffers.ArrayPool<byte>.Shared.Rent(ChunkBytes);
         try
         {
             while (await stream.ReadAsync(chunk, ct).ConfigureAwait(false) is > 0 and var length)
             {
-                if (body.Length + length > maxBytes) return $"the body is larger than {maxBytes} bytes (body_size_limit)";
+                if (body.Length + length > maxBytes) return false;
                 chunk.AsSpan(0, length).CopyTo(body.Extend(length));
             }
-            return null;
+            return true;
         }
         finally
         {

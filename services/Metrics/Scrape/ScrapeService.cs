@@ -17,6 +17,7 @@ internal sealed partial class ScrapeService : BackgroundService
     private readonly TargetFiles targetFiles = new();
     private readonly SlotScheduler scheduler;
     private readonly SemaphoreSlim gate = new(1, 1);
+    private int leftOut;
 
     public ScrapeService(IOptions<ScrapeOptions> options, ScrapeTargets targets, IGrainFactory grains, TimeProvider clock, ScrapeInstruments instruments, ILogger<ScrapeService> log)
     {
@@ -56,7 +57,11 @@ internal sealed partial class ScrapeService : BackgroundService
                 if (finding.Level == DiagnosticLevel.Error) LogRefused(finding);
                 else LogWarned(finding);
             }
-            if (applied == true || changed) await ApplyAsync().ConfigureAwait(false);
+            if ((applied == true || changed) && await ApplyAsync().ConfigureAwait(false) is { } tooMany)
+            {
+                LogRefused(tooMany);
+                findings.Add(tooMany);
+            }
             return findings;
         }
         finally
@@ -96,7 +101,8 @@ internal sealed partial class ScrapeService : BackgroundService
         }
     }
 
-    private async Task ApplyAsync()
+    /// <summary>Brings what the files say into force; returns what there is too much of, or null.</summary>
+    private async Task<Diagnostic?> ApplyAsync()
     {
         var active = new List<ScrapeTarget>();
         var dropped = new List<DroppedTarget>();
@@ -108,16 +114,22 @@ internal sealed partial class ScrapeService : BackgroundService
             var tooMany = job.Limits.Targets is > 0 and var limit && built.Active.Count > limit ? $"{built.Active.Count} targets; at most {limit} are allowed (target_limit)" : null;
             active.AddRange(built.Active.Select(t => tooMany is null ? t : t with { Fault = tooMany }));
         }
-        if (active.Count > options.MaxTargets)
+        Diagnostic? finding = null;
+        var over = Math.Max(0, active.Count - options.MaxTargets);
+        if (over > 0)
         {
-            LogTooMany(active.Count, options.MaxTargets);
-            active.RemoveRange(options.MaxTargets, active.Count - options.MaxTargets);
+            finding = new Diagnostic(DiagnosticLevel.Error, file.Path, 0, 0, "targets",
+                $"{active.Count} targets are configured; only the first {options.MaxTargets} are scraped (Metrics:{nameof(ScrapeOptions.MaxTargets)})");
+            active.RemoveRange(options.MaxTargets, over);
         }
+        instruments.LeftOut.Add(over - leftOut);
+        leftOut = over;
         instruments.Targets.Add(active.Count - targets.Current.Active.Count);
         var gone = targets.Replace(new TargetSet(active, dropped));
         scheduler.Replace(active);
         LogApplied(active.Count, dropped.Count, gone.Count);
         await Task.WhenAll(gone.Select(RetireAsync)).ConfigureAwait(false);
+        return finding;
     }
 
     private async Task ScrapeAsync(ScrapeTarget target, long slot, CancellationToken ct)
@@ -165,9 +177,6 @@ internal sealed partial class ScrapeService : BackgroundService
 
     [LoggerMessage(64, LogLevel.Warning, "Job {Job}: {Fault}", EventName = "TargetRefused")]
     private partial void LogFault(string job, string fault);
-
-    [LoggerMessage(65, LogLevel.Error, "{Targets} targets are configured; only the first {Limit} are scraped (Metrics:MaxTargets)", EventName = "TooManyTargets")]
-    private partial void LogTooMany(int targets, int limit);
 
     [LoggerMessage(66, LogLevel.Information, "{Targets} targets in force, {Dropped} dropped by relabelling, {Gone} gone since the last time", EventName = "TargetsApplied")]
     private partial void LogApplied(int targets, int dropped, int gone);

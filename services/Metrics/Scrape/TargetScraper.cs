@@ -10,7 +10,8 @@ namespace Vigil.Metrics.Scrape;
 
 /// <summary>What all targets' scrapers share.</summary>
 internal sealed class TargetScraperParts(
-    SeriesRouter router, SeriesRules rules, SampleColumnsPool pool, MetricsInstruments instruments, ScrapeInstruments scrapes, IOptions<ScrapeOptions> options, TimeProvider clock, ILogger<TargetScraper> log)
+    SeriesRouter router, SeriesRules rules, SampleColumnsPool pool, MetricsInstruments instruments, ScrapeInstruments scrapes, IOptions<ScrapeOptions> options, IOptions<MetricsOptions> limits, TimeProvider clock,
+    ILogger<TargetScraper> log)
 {
     public SeriesRouter Router => router;
 
@@ -23,6 +24,8 @@ internal sealed class TargetScraperParts(
     public ScrapeInstruments Scrapes => scrapes;
 
     public ScrapeOptions Options => options.Value;
+
+    public MetricsOptions Limits => limits.Value;
 
     public TimeProvider Clock => clock;
 
@@ -54,6 +57,7 @@ internal sealed partial class TargetScraper
     private readonly Door door;
     private HttpClient client;
     private long newestMs;
+    private string? refusedBefore;
 
     public TargetScraper(ScrapeTarget target, HttpClient client, TargetScraperParts parts)
     {
@@ -62,7 +66,7 @@ internal sealed partial class TargetScraper
         this.parts = parts;
         door = target.Job.Probe is null ? Door.Scrape : Door.Probe;
         intake = new ExpositionIntake(target, parts.Rules);
-        writer = new TargetWriter(parts.Router, parts.Pool, parts.Instruments, door);
+        writer = new TargetWriter(parts.Router, parts.Pool, parts.Instruments, parts.Limits, door);
     }
 
     /// <summary>What is scraped.</summary>
@@ -91,19 +95,23 @@ internal sealed partial class TargetScraper
         samples.Clear();
         using var body = new PooledBytes(16 * 1024);
         // A probe that fails has something to tell too.
-        var (error, failed, openMetrics) = await FetchAsync(body);
+        var (error, fault, failed, openMetrics) = await FetchAsync(body);
         var result = default(IntakeResult);
         if (failed) intake.Miss();
         else result = intake.Read(body.Span, openMetrics, time, samples);
         if (result.Error is not null) samples.Clear();
-        error ??= result.Error;
-        foreach (var (cause, count) in intake.Refused) parts.Instruments.Refuse(door, cause, count);
+        if (result.Error is not null) (error, fault) = (result.Error, result.Fault);
+        if (fault != ScrapeFault.None) parts.Scrapes.Failed(fault);
+        foreach (var (cause, count) in intake.Refused.Counts) parts.Instruments.Refuse(door, cause, count);
         foreach (var ended in intake.Ended()) samples.Add(ended, time, Samples.Stale);
         var duration = parts.Clock.GetElapsedTime(start).TotalSeconds;
         AddOwn(time, [error is null ? 1 : 0, duration, result.Scraped, result.Kept, result.Added]);
-        var notStored = await StoreAsync(now);
+        var refused = new ScrapeRefusals();
+        refused.Add(intake.Refused);
+        var notStored = await StoreAsync(now, refused);
+        Tell(refused.Describe());
         parts.Scrapes.Done(door, error is not null ? "down" : notStored is not null ? "not_stored" : "up");
-        return new TargetReport { Error = error ?? notStored, AtUnixMs = time, DurationSeconds = duration, Scraped = result.Scraped };
+        return new TargetReport { Error = error ?? notStored, AtUnixMs = time, DurationSeconds = duration, Scraped = result.Scraped, Refused = refusedBefore };
     }
 
     /// <summary>Marks everything as ended.</summary>
@@ -116,21 +124,27 @@ internal sealed partial class TargetScraper
         intake.Miss();
         foreach (var ended in intake.Ended()) samples.Add(ended, time, Samples.Stale);
         AddOwn(time, [.. Enumerable.Repeat(Samples.Stale, OwnSeries.Length)]);
-        await StoreAsync(now);
+        await StoreAsync(now, new ScrapeRefusals());
     }
 
-    private async Task<(string? Error, bool Failed, bool OpenMetrics)> FetchAsync(PooledBytes body)
+    private async Task<(string? Error, ScrapeFault Fault, bool Failed, bool OpenMetrics)> FetchAsync(PooledBytes body)
     {
-        if (Target.Fault is { } fault) return (fault, true, false);
+        if (Target.Fault is { } fault) return (fault, ScrapeFault.TargetLimit, true, false);
         if (Target.Job.Probe is { } probe)
         {
             var probed = await ProbeRunner.RunAsync(Target, probe, parts.Clock);
             ProbeText.Write(probed, body);
-            return (probed.Failure, false, false);
+            return (probed.Failure, ScrapeFault.None, false, false);
         }
-        var most = Target.Job.Limits.BodyBytes is > 0 and var limit ? Math.Min(limit, parts.Options.MaxScrapeBytes) : parts.Options.MaxScrapeBytes;
-        var page = await PageFetcher.FetchAsync(Target, client, most, body, parts.Clock);
-        return (page.Error, page.Error is not null, page.OpenMetrics);
+        var page = await PageFetcher.FetchAsync(Target, client, parts.Options.MaxScrapeBytes, body, parts.Clock);
+        return (page.Error, page.Fault, page.Error is not null, page.OpenMetrics);
+    }
+
+    /// <summary>What a page's samples are refused for is mostly the same from one to the next: it is told when it changes.</summary>
+    private void Tell(string? refused)
+    {
+        if (refused is not null && refused != refusedBefore) LogRefused(parts.Log, Target.Key, refused);
+        refusedBefore = refused;
     }
 
     private void AddOwn(long time, ReadOnlySpan<double> values)
@@ -141,13 +155,13 @@ internal sealed partial class TargetScraper
     }
 
     /// <summary>Null, or why it could not be stored. It is tried twice: a grain that failed starts again from the database, and what it has stored already counts once.</summary>
-    private async Task<string?> StoreAsync(DateTimeOffset received)
+    private async Task<string?> StoreAsync(DateTimeOffset received, ScrapeRefusals refused)
     {
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                await writer.WriteAsync(samples.Items, intake.Scrape, received.ToUnixTimeMilliseconds() * 1000 + received.Microsecond);
+                await writer.WriteAsync(samples.Items, intake.Scrape, received.ToUnixTimeMilliseconds() * 1000 + received.Microsecond, refused);
                 return null;
             }
             catch (RefusalException e)
@@ -162,4 +176,7 @@ internal sealed partial class TargetScraper
 
     [LoggerMessage(60, LogLevel.Warning, "{Target}: {Samples} samples were scraped and could not be stored: {Reason}", EventName = "ScrapeNotStored")]
     private static partial void LogNotStored(ILogger log, string target, int samples, string reason);
+
+    [LoggerMessage(68, LogLevel.Warning, "{Target}: {Refused}", EventName = "ScrapedSamplesRefused")]
+    private static partial void LogRefused(ILogger log, string target, string refused);
 }

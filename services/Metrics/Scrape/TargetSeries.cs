@@ -19,10 +19,16 @@ internal sealed class TargetSeries(SeriesSpec spec)
     public long SeenIn { get; set; } = -1;
 
     /// <summary>The scrape in which declaring it is tried again after it was refused.</summary>
-    public long RetryIn { get; set; }
+    public long RetryIn { get; private set; }
+
+    /// <summary>Why it was refused; null where it was not.</summary>
+    public string? LimitHit { get; private set; }
 
     /// <summary>It is known to its grain.</summary>
-    public void Declared(string grain, int id) => (Grain, Id) = (grain, id);
+    public void Declared(string grain, int id) => (Grain, Id, LimitHit) = (grain, id, null);
+
+    /// <summary>Its grain does not take it.</summary>
+    public void Refused(string limitHit, long retryIn) => (LimitHit, RetryIn) = (limitHit, retryIn);
 
     /// <summary>Its grain does not know it any more.</summary>
     public void Forget() => (Grain, Id) = (null, 0);

@@ -5,7 +5,7 @@ using Vigil.Metrics.Series;
 namespace Vigil.Metrics.Scrape;
 
 /// <summary>Stores the samples of a target: declares what is new and hands each service grain its own.</summary>
-internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, MetricsInstruments instruments, Door door)
+internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, MetricsInstruments instruments, MetricsOptions options, Door door)
 {
     private const int SamplesPerBatch = 65_536;
 
@@ -16,17 +16,18 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
     /// <param name="samples">The samples.</param>
     /// <param name="scrape">Running number of the scrape.</param>
     /// <param name="receivedUnixUs">When they came, microseconds since 1970.</param>
+    /// <param name="refused">Takes what was refused.</param>
     /// <exception cref="ServiceDefaults.RefusalException">A grain cannot be reached for the moment.</exception>
-    public async Task WriteAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape, long receivedUnixUs)
+    public async Task WriteAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape, long receivedUnixUs, ScrapeRefusals refused)
     {
-        var forgotten = await StoreAsync(samples, scrape, receivedUnixUs);
+        var forgotten = await StoreAsync(samples, scrape, receivedUnixUs, refused);
         if (forgotten.Count == 0) return;
         // They expired since they were last written.
         foreach (var series in forgotten) series.Forget();
-        await StoreAsync([.. samples.Where(s => forgotten.Contains(s.Series))], scrape, receivedUnixUs);
+        await StoreAsync([.. samples.Where(s => forgotten.Contains(s.Series))], scrape, receivedUnixUs, refused);
     }
 
-    private async Task<HashSet<TargetSeries>> StoreAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape, long receivedUnixUs)
+    private async Task<HashSet<TargetSeries>> StoreAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape, long receivedUnixUs, ScrapeRefusals refused)
     {
         await DeclareAsync(samples, scrape);
         var forgotten = new HashSet<TargetSeries>();
@@ -40,12 +41,15 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
                 if (series.Grain is not { } grain)
                 {
                     instruments.Refuse(door, RefusalCause.SeriesLimit);
+                    refused.Add(RefusalCause.SeriesLimit, 1, series.LimitHit ?? "");
                     continue;
                 }
                 if (!columns.TryGetValue(grain, out var batch)) columns.Add(grain, batch = pool.Rent(end - start));
                 batch.Add(series.Id, time, value);
             }
             var replies = await Task.WhenAll(columns.Select(c => AppendAsync(c.Key, c.Value, receivedUnixUs)));
+            foreach (var (grain, of) in replies.SelectMany(r => r.Refused.Where(s => s.Cause != RefusalCause.UndeclaredSeries).Select(s => (r.Grain, s))))
+                refused.Add(of.Cause, of.Samples, $"{samples.First(s => s.Series.Grain == grain && s.Series.Id == of.Series).Series.Spec.Labels}: {of.Cause.Describe(options)}");
             var gone = replies.SelectMany(r => r.Refused.Where(s => s.Cause == RefusalCause.UndeclaredSeries).Select(s => (r.Grain, s.Series))).ToHashSet();
             if (gone.Count == 0) continue;
             for (var i = start; i < end; i++)
@@ -69,7 +73,7 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
         for (var i = 0; i < asked.Length; i++)
         {
             if (routed[i].LimitHit is null) asked[i].Declared(routed[i].Grain, routed[i].Id);
-            else asked[i].RetryIn = scrape + RefusedPause;
+            else asked[i].Refused(routed[i].LimitHit!, scrape + RefusedPause);
         }
     }
 

@@ -9,152 +9,226 @@ using OpenTelemetry.Proto.Metrics.V1;
 using OpenTelemetry.Proto.Resource.V1;
 using Vigil.Metrics.Tests.Api;
 using Vigil.Metrics.Tests.Service;
+using Vigil.Metrics.V1;
 using Vigil.Testing;
 using Write1 = Prometheus.Write.V1;
 using Write2 = Prometheus.Write.V2;
 
 namespace Vigil.Metrics.Tests.Durability;
 
-/// <summary>What a door says to a batch.</summary>
-/// <param name="Taken">It is durable.</param>
-/// <param name="Unavailable">It says that it cannot for the moment, so that senders come again: UNAVAILABLE, or 503.</param>
-/// <param name="Message">Its words.</param>
-internal readonly record struct DoorAnswer(bool Taken, bool Unavailable, string Message);
-
-/// <summary>A way in that answers request by request. Each batch has as many series as <see cref="Width"/>, with one sample each.</summary>
-internal abstract class Door : IDisposable
+/// <summary>A push stream, opened anew for each batch. What was not acknowledged is sent again under its number, as the contract has it.</summary>
+internal sealed class PushDoor(Uri address) : Door
 {
-    /// <summary>Series in a batch.</summary>
-    public const int Width = 50;
+    private readonly GrpcChannel channel = GrpcChannel.ForAddress(address);
+    private readonly string stream = Guid.NewGuid().ToString("n");
+    private ulong sequence = 1;
 
-    /// <summary>The metric's name, and the job's.</summary>
-    public abstract string Name { get; }
+    public override string Name => "push";
 
-    /// <summary>Sends one value for each series.</summary>
-    public abstract Task<DoorAnswer> SendAsync(long timeMs, double value);
+    public override string Counter => "push";
 
-    public virtual void Dispose()
+    public override async Task<DoorAnswer> SendAsync(IReadOnlyList<DoorSample> samples)
     {
-    }
-
-    /// <summary>All that answer request by request.</summary>
-    public static IReadOnlyList<Door> All(Uri grpc, Uri http) => [new OtlpGrpc(grpc), new OtlpDelta(grpc), new OtlpHttp(http), new RemoteWrite(http), new RemoteWrite2(http)];
-
-    private static ExportMetricsServiceRequest Export(string job, Metric metric) => new()
-    {
-        ResourceMetrics =
+        using var call = new MetricsIngest.MetricsIngestClient(channel).Push(MetricsHost.Auth, TimeProvider.System.GetUtcNow().UtcDateTime + Waiting.Default);
+        try
         {
-            new ResourceMetrics
-            {
-                Resource = new Resource { Attributes = { Attribute("service.name", job) } },
-                ScopeMetrics = { new ScopeMetrics { Metrics = { metric } } },
-            },
-        },
-    };
-
-    private static KeyValue Attribute(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };
-
-    private static IEnumerable<NumberDataPoint> Points(long timeMs, double value) => Enumerable.Range(0, Width).Select(i =>
-        new NumberDataPoint { TimeUnixNano = (ulong)timeMs * 1_000_000, AsDouble = value, Attributes = { Attribute("n", $"{i}") } });
-
-    private class OtlpGrpc(Uri address) : Door
-    {
-        private readonly GrpcChannel channel = GrpcChannel.ForAddress(address);
-
-        public override string Name => "otlp_grpc";
-
-        protected virtual Metric Metric(long timeMs, double value) => new() { Name = Name, Gauge = new Gauge { DataPoints = { Points(timeMs, value) } } };
-
-        public override async Task<DoorAnswer> SendAsync(long timeMs, double value)
-        {
-            try
-            {
-                var deadline = TimeProvider.System.GetUtcNow().UtcDateTime + Waiting.Default;
-                var response = await new MetricsService.MetricsServiceClient(channel).ExportAsync(Export(Name, Metric(timeMs, value)), MetricsHost.Auth, deadline);
-                return response.PartialSuccess is { RejectedDataPoints: > 0 } partial ? new(false, false, partial.ErrorMessage) : new(true, false, "");
-            }
-            catch (RpcException e)
-            {
-                return new(false, e.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded, e.Status.Detail);
-            }
+            await WriteAsync(call, samples);
         }
-
-        public override void Dispose() => channel.Dispose();
+        catch (Exception e) when (e is RpcException or InvalidOperationException)
+        {
+            // The call ended before all was sent: its status says why.
+        }
+        var refusals = new List<string>();
+        try
+        {
+            while (await call.ResponseStream.MoveNext(CancellationToken.None))
+            {
+                var response = call.ResponseStream.Current;
+                if (response.Refusal is { } refusal) refusals.Add($"{refusal.Series}: {refusal.Reason}: {refusal.Detail}");
+                if (response.Ack is not { } ack) continue;
+                sequence++;
+                return new(ack.Refused == 0, false, string.Join("; ", refusals));
+            }
+            return new(false, true, "the stream ended without an answer");
+        }
+        catch (RpcException e)
+        {
+            return new(false, e.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded, e.Status.Detail);
+        }
     }
 
-    /// <summary>Increases of one: what is stored twice is counted twice, unless it is recognised.</summary>
-    private sealed class OtlpDelta(Uri address) : OtlpGrpc(address)
-    {
-        public override string Name => "otlp_delta";
+    public override void Dispose() => channel.Dispose();
 
-        protected override Metric Metric(long timeMs, double value)
+    private async Task WriteAsync(AsyncDuplexStreamingCall<PushRequest, PushResponse> call, IReadOnlyList<DoorSample> samples)
+    {
+        await call.RequestStream.WriteAsync(new PushRequest { Open = new Open { StreamId = stream } });
+        var declare = new Declare();
+        var frame = new Frame { Sequence = sequence };
+        var numbers = new Dictionary<string, uint>();
+        foreach (var sample in samples)
+        {
+            (string Name, string Value)[] labels = [("job", sample.Job ?? Name), .. sample.Labels];
+            var text = MetricOf(sample) + string.Join(',', labels);
+            if (!numbers.TryGetValue(text, out var number))
+            {
+                numbers.Add(text, number = (uint)numbers.Count + 1);
+                declare.Series.Add(PushClient.Series(number, MetricOf(sample), labels));
+            }
+            frame.SeriesIds.Add(number);
+            frame.TimeOffsetsMs.Add(sample.TimeMs);
+            frame.Values.Add(sample.Value);
+        }
+        await call.RequestStream.WriteAsync(new PushRequest { Declare = declare });
+        await call.RequestStream.WriteAsync(new PushRequest { Frame = frame });
+    }
+}
+
+internal class OtlpGrpcDoor(Uri address) : Door
+{
+    private readonly GrpcChannel channel = GrpcChannel.ForAddress(address);
+
+    public override string Name => "otlp_grpc";
+
+    public override string Counter => "otlp";
+
+    public override async Task<DoorAnswer> SendAsync(IReadOnlyList<DoorSample> samples)
+    {
+        try
+        {
+            var deadline = TimeProvider.System.GetUtcNow().UtcDateTime + Waiting.Default;
+            var response = await new MetricsService.MetricsServiceClient(channel).ExportAsync(OtlpBodies.Export(ByJob(samples), MetricsOf), MetricsHost.Auth, deadline);
+            return response.PartialSuccess is { RejectedDataPoints: > 0 } partial ? new(false, false, partial.ErrorMessage) : new(true, false, "");
+        }
+        catch (RpcException e)
+        {
+            return new(false, e.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded, e.Status.Detail);
+        }
+    }
+
+    public override void Dispose() => channel.Dispose();
+
+    protected virtual IEnumerable<Metric> MetricsOf(IEnumerable<DoorSample> samples) => OtlpBodies.Gauges(samples, MetricOf);
+}
+
+/// <summary>Increases of one: what is stored twice is counted twice, unless it is recognised.</summary>
+internal sealed class OtlpDeltaDoor(Uri address) : OtlpGrpcDoor(address)
+{
+    public override string Name => "otlp_delta";
+
+    protected override IEnumerable<Metric> MetricsOf(IEnumerable<DoorSample> samples)
+    {
+        foreach (var gauge in OtlpBodies.Gauges(samples, MetricOf))
         {
             var sum = new Sum { AggregationTemporality = AggregationTemporality.Delta, IsMonotonic = true };
-            foreach (var point in Points(timeMs, 1))
+            foreach (var point in gauge.Gauge.DataPoints)
             {
                 point.StartTimeUnixNano = point.TimeUnixNano - 1_000_000;
+                point.AsDouble = 1;
                 sum.DataPoints.Add(point);
             }
-            return new Metric { Name = Name, Sum = sum };
+            yield return new Metric { Name = gauge.Name, Sum = sum };
+        }
+    }
+}
+
+internal abstract class HttpDoor(Uri address, string path, string type, string? encoding) : Door
+{
+    private readonly HttpClient http = new() { BaseAddress = address };
+
+    protected abstract byte[] Body(IReadOnlyList<DoorSample> samples);
+
+    /// <summary>Of an answer that is no error: why it did not take all; empty where it did.</summary>
+    protected virtual string Partial(byte[] answer) => "";
+
+    public override async Task<DoorAnswer> SendAsync(IReadOnlyList<DoorSample> samples)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = new ByteArrayContent(Body(samples)) };
+        request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
+        if (encoding is not null) request.Content.Headers.ContentEncoding.Add(encoding);
+        request.Headers.Authorization = new("Bearer", MetricsHost.Token);
+        try
+        {
+            using var response = await http.SendAsync(request);
+            if (!response.IsSuccessStatusCode) return new(false, response.StatusCode == HttpStatusCode.ServiceUnavailable, await response.Content.ReadAsStringAsync());
+            var partial = Partial(await response.Content.ReadAsByteArrayAsync());
+            return new(partial.Length == 0, false, partial);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return new(false, true, e.Message);
         }
     }
 
-    private abstract class Http(Uri address, string path, string type, string? encoding) : Door
+    public override void Dispose() => http.Dispose();
+}
+
+internal sealed class OtlpHttpDoor(Uri address) : HttpDoor(address, "v1/metrics", "application/x-protobuf", null)
+{
+    public override string Name => "otlp_http";
+
+    public override string Counter => "otlp";
+
+    protected override byte[] Body(IReadOnlyList<DoorSample> samples) => OtlpBodies.Export(ByJob(samples), s => OtlpBodies.Gauges(s, MetricOf)).ToByteArray();
+
+    protected override string Partial(byte[] answer) => ExportMetricsServiceResponse.Parser.ParseFrom(answer).PartialSuccess is { RejectedDataPoints: > 0 } partial ? partial.ErrorMessage : "";
+}
+
+internal sealed class RemoteWriteDoor(Uri address) : HttpDoor(address, "api/v1/write", "application/x-protobuf", "snappy")
+{
+    public override string Name => "remote_write";
+
+    public override string Counter => "remote_write";
+
+    protected override byte[] Body(IReadOnlyList<DoorSample> samples)
     {
-        private readonly HttpClient http = new() { BaseAddress = address };
+        var body = new Write1.WriteRequest();
+        foreach (var sample in samples) body.Timeseries.Add(RemoteWriteBodies.V1Series(MetricOf(sample), [("job", sample.Job ?? Name), .. sample.Labels], (sample.TimeMs, sample.Value)));
+        return RemoteWriteBodies.Pack(body);
+    }
+}
 
-        protected abstract byte[] Body(long timeMs, double value);
+internal sealed class RemoteWrite2Door(Uri address) : HttpDoor(address, "api/v1/write", "application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy")
+{
+    public override string Name => "remote_write2";
 
-        public override async Task<DoorAnswer> SendAsync(long timeMs, double value)
+    public override string Counter => "remote_write";
+
+    protected override byte[] Body(IReadOnlyList<DoorSample> samples)
+    {
+        var body = new Write2.Request();
+        foreach (var sample in samples) body.Add(MetricOf(sample), [("job", sample.Job ?? Name), .. sample.Labels], (sample.TimeMs, sample.Value));
+        return RemoteWriteBodies.Pack(body);
+    }
+}
+
+/// <summary>Makes exports of OTLP.</summary>
+file static class OtlpBodies
+{
+    public static ExportMetricsServiceRequest Export(IEnumerable<IGrouping<string, DoorSample>> jobs, Func<IEnumerable<DoorSample>, IEnumerable<Metric>> metrics)
+    {
+        var request = new ExportMetricsServiceRequest();
+        foreach (var job in jobs)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = new ByteArrayContent(Body(timeMs, value)) };
-            request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(type);
-            if (encoding is not null) request.Content.Headers.ContentEncoding.Add(encoding);
-            request.Headers.Authorization = new("Bearer", MetricsHost.Token);
-            try
+            request.ResourceMetrics.Add(new ResourceMetrics
             {
-                using var response = await http.SendAsync(request);
-                var text = await response.Content.ReadAsStringAsync();
-                return new(response.IsSuccessStatusCode, response.StatusCode == HttpStatusCode.ServiceUnavailable, text);
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException)
+                Resource = new Resource { Attributes = { Attribute("service.name", job.Key) } },
+                ScopeMetrics = { new ScopeMetrics { Metrics = { metrics(job) } } },
+            });
+        }
+        return request;
+    }
+
+    public static IEnumerable<Metric> Gauges(IEnumerable<DoorSample> samples, Func<DoorSample, string> name) => samples.GroupBy(name).Select(metric => new Metric
+    {
+        Name = metric.Key,
+        Gauge = new Gauge
+        {
+            DataPoints =
             {
-                return new(false, true, e.Message);
-            }
-        }
+                metric.Select(s => new NumberDataPoint { TimeUnixNano = (ulong)s.TimeMs * 1_000_000, AsDouble = s.Value, Attributes = { s.Labels.Select(l => Attribute(l.Name, l.Value)) } }),
+            },
+        },
+    });
 
-        public override void Dispose() => http.Dispose();
-    }
-
-    private sealed class OtlpHttp(Uri address) : Http(address, "v1/metrics", "application/x-protobuf", null)
-    {
-        public override string Name => "otlp_http";
-
-        protected override byte[] Body(long timeMs, double value) =>
-            Export(Name, new Metric { Name = Name, Gauge = new Gauge { DataPoints = { Points(timeMs, value) } } }).ToByteArray();
-    }
-
-    private sealed class RemoteWrite(Uri address) : Http(address, "api/v1/write", "application/x-protobuf", "snappy")
-    {
-        public override string Name => "remote_write";
-
-        protected override byte[] Body(long timeMs, double value)
-        {
-            var body = new Write1.WriteRequest();
-            for (var i = 0; i < Width; i++) body.Timeseries.Add(RemoteWriteBodies.V1Series(Name, [("job", Name), ("n", $"{i}")], (timeMs, value)));
-            return RemoteWriteBodies.Pack(body);
-        }
-    }
-
-    private sealed class RemoteWrite2(Uri address) : Http(address, "api/v1/write", "application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy")
-    {
-        public override string Name => "remote_write2";
-
-        protected override byte[] Body(long timeMs, double value)
-        {
-            var body = new Write2.Request();
-            for (var i = 0; i < Width; i++) body.Add(Name, [("job", Name), ("n", $"{i}")], (timeMs, value));
-            return RemoteWriteBodies.Pack(body);
-        }
-    }
+    private static KeyValue Attribute(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };
 }

@@ -48,8 +48,12 @@ public sealed class KillTests
             await Waiting.Until(() => Task.FromResult(senders.Select(s => s.Acknowledged).Append(streamed.Acknowledged).Zip(before).All(n => n.First >= n.Second + 3)),
                 $"every door takes samples before kill {kill}\n{metrics.Output}", Patience);
             await Task.Delay(random.Next(500));
+            // What is fetched is not acknowledged to anybody: what a query has shown is what must stay.
+            var shown = await FetchedAsync(client);
             await metrics.KillAsync();
             await metrics.StartAsync();
+            var still = await FetchedAsync(client);
+            Assert.All(shown, one => Assert.True(still.GetValueOrDefault(one.Key) >= one.Value, $"{one.Key} had {one.Value} samples before kill {kill}, and has {still.GetValueOrDefault(one.Key)}"));
         }
 
         await stop.CancelAsync();
@@ -74,6 +78,17 @@ public sealed class KillTests
         await Waiting.Until(async () => (await client.QueryAsync("last_over_time(scraped_total[1d])").DefaultTimeout()).Vector!.Single().Value > 0, "the target is scraped", Patience);
         await Waiting.Until(async () => (await client.QueryAsync("count_over_time(recorded[1d])").DefaultTimeout()).Vector is [{ Value: > 0 }], "the rule is recorded", Patience);
         await EqualAsync(client, $"max_over_time(recorded[1d])", Door.Width);
+    }
+
+    /// <summary>How many samples there are of what is scraped and recorded, by series.</summary>
+    private static async Task<Dictionary<string, double>> FetchedAsync(VigilClient client)
+    {
+        var found = new Dictionary<string, double>();
+        foreach (var name in new[] { "scraped_total", "up", "recorded" })
+        {
+            foreach (var one in (await client.QueryAsync($"count_over_time({name}[1d])").DefaultTimeout()).Vector!) found.Add(name + one.Series, one.Value);
+        }
+        return found;
     }
 
     private static async Task EqualAsync(VigilClient client, string expr, double expected)

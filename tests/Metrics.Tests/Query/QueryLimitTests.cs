@@ -65,6 +65,7 @@ public sealed class QueryLimitTests
             var (status, type, message) = await client.RefusedAsync("query?query=1");
             Assert.Equal((HttpStatusCode.ServiceUnavailable, "unavailable"), (status, type));
             Assert.Contains("Metrics:MaxQueuedQueries", message, StringComparison.Ordinal);
+            Assert.Equal(1, await Counters.SumAsync(host, "vigil_metrics_queries_refused_total", "type=\"unavailable\""));
         }
         await waiting;
         Assert.Equal((0, 0), (gate.Running, gate.Waiting));
@@ -88,6 +89,7 @@ public sealed class QueryLimitTests
         var (status, type, message) = await client.RefusedAsync("query?query=m");
         Assert.Equal((HttpStatusCode.UnprocessableEntity, "execution"), (status, type));
         Assert.Contains("MaxSeriesPerQuery", message, StringComparison.Ordinal);
+        Assert.Equal(2, await Counters.SumAsync(host, "vigil_metrics_queries_refused_total", "type=\"execution\""));
     }
 
     [Fact]

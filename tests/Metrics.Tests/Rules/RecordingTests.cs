@@ -64,6 +64,26 @@ public sealed class RecordingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Files_WithOneRuleTooManyTogether_AreRefusedByName_Counted_AndTheOthersGoOn()
+    {
+        client.Dispose();
+        await host.DisposeAsync();
+        await StartAsync(("Rules:MaxRules", "3"));
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "z.yaml"), "groups: [{name: z, interval: 10s, rules: [{record: z, expr: '1'}]}]");
+        await LoadAsync("groups: [{name: g, interval: 10s, rules: [{record: a, expr: '1'}, {record: b, expr: '2'}]}]");
+        var table = host.Services.GetRequiredService<RuleTable>();
+        Assert.Empty(table.Diagnostics);
+        await LoadAsync("groups: [{name: g, interval: 10s, rules: [{record: a, expr: '1'}, {record: b, expr: '2'}, {record: c, expr: '3'}]}]");
+        var refused = Assert.Single(table.Diagnostics);
+        Assert.Contains("more than 3 recording rules (Rules:MaxRules)", refused.ToString(), StringComparison.Ordinal);
+        // Once, or twice where the loader's own first reading came after this one.
+        Assert.InRange(await Counters.SumAsync(host, "vigil_metrics_rules_files_refused_total"), 1, 2);
+        Assert.Equal(["g"], table.Groups.Select(g => g.Name));
+        await EvaluateAsync();
+        Assert.Equal("3", await client.ValueAsync("c", $"&time={Seconds}"));
+    }
+
+    [Fact]
     public async Task Recording_ResultGone_EndsAtOnce()
     {
         await LoadAsync("groups: [{name: g, interval: 10s, rules: [{record: high, expr: 'm > 2'}]}]");
@@ -147,9 +167,9 @@ public sealed class RecordingTests : IAsyncLifetime
     private async Task<string> ListAsync(string query) => string.Join(' ', (await client.GetAsync($"rules?{query}")).GetProperty("data").GetProperty("groups").EnumerateArray()
         .SelectMany(g => g.GetProperty("rules").EnumerateArray().Select(r => $"{g.GetProperty("name").GetString()}/{r.GetProperty("name").GetString()}")));
 
-    private async Task StartAsync()
+    private async Task StartAsync(params (string Key, string Value)[] settings)
     {
-        host = await MetricsHost.StartAsync(Path.Combine(folder.FullName, "data"), clock: clock, settings: [("Rules:Directory", folder.FullName), ("Rules:ReloadPoll", "01:00:00")]);
+        host = await MetricsHost.StartAsync(Path.Combine(folder.FullName, "data"), clock: clock, settings: [("Rules:Directory", folder.FullName), ("Rules:ReloadPoll", "01:00:00"), .. settings]);
         client = new PrometheusClient(host);
     }
 

@@ -32,7 +32,7 @@ internal sealed class ScrapeBench : IAsyncDisposable
 
     public string File(string name) => Path.Combine(folder, name);
 
-    public static async Task<ScrapeBench> StartAsync(string jobs, string? folder = null, FakeClock? clock = null)
+    public static async Task<ScrapeBench> StartAsync(string jobs, string? folder = null, FakeClock? clock = null, params (string Key, string Value)[] settings)
     {
         folder ??= Directory.CreateTempSubdirectory("vigil-scrape-").FullName;
         clock ??= new FakeClock();
@@ -40,7 +40,7 @@ internal sealed class ScrapeBench : IAsyncDisposable
         var data = Path.Combine(folder, "data");
         Directory.CreateDirectory(data);
         // Only the test has it look at the files.
-        var host = await MetricsHost.StartAsync(data, null, clock, ("Metrics:ScrapeFile", Path.Combine(folder, "scrape.yml")), ("Metrics:ReloadPoll", "01:00:00"));
+        var host = await MetricsHost.StartAsync(data, null, clock, [("Metrics:ScrapeFile", Path.Combine(folder, "scrape.yml")), ("Metrics:ReloadPoll", "01:00:00"), .. settings]);
         var bench = new ScrapeBench(folder, host, clock);
         await bench.Service.ReloadAsync(default).DefaultTimeout();
         return bench;

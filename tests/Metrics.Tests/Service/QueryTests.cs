@@ -148,6 +148,7 @@ public sealed class QueryTests
         var failure = await Assert.ThrowsAsync<RpcException>(() => NextAsync(watch, _ => false));
         Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
         Assert.Contains("Metrics:MaxWatchesPerStream", failure.Status.Detail);
+        Assert.Equal(1, await Counters.SumAsync(host, "vigil_metrics_watches_refused_total", "limit=\"MaxWatchesPerStream\""));
     }
 
     [Fact]
@@ -168,6 +169,7 @@ public sealed class QueryTests
         var failure = await Assert.ThrowsAsync<RpcException>(() => NextAsync(two, _ => false));
         Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
         Assert.Contains("Metrics:MaxWatchesPerCaller", failure.Status.Detail);
+        Assert.Equal(1, await Counters.SumAsync(host, "vigil_metrics_watches_refused_total", "limit=\"MaxWatchesPerCaller\""));
 
         using var other = host.Query.Watch(new Metadata { { "authorization", "Bearer reader" } });
         await RegisterAsync(other, "d", "vector(3)");
@@ -187,6 +189,7 @@ public sealed class QueryTests
         var failure = await Assert.ThrowsAsync<RpcException>(OpenAsync);
         Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
         Assert.Contains("2 Watch calls are open, which is as many as may be (Metrics:MaxWatchStreams)", failure.Status.Detail);
+        Assert.Equal(1, await Counters.SumAsync(host, "vigil_metrics_watches_refused_total", "limit=\"MaxWatchStreams\""));
         // Those within the limit do not notice.
         await NextAsync(one, e => !e.Changed);
         await NextAsync(two, e => !e.Changed);

@@ -110,6 +110,8 @@ public sealed class StandingGroupTests
         var seen = ReadUntilAsync(watch, e => e.Vector?.Samples is [{ Value: 5 }]);
         await Waiting.Until(() => Moved(seen.IsCompleted), "the full evaluation sees all samples");
         await seen;
+        // The group's own and that of the watch, which may have been handed over before it was added.
+        Assert.True(await Counters.SumAsync(host, "vigil_metrics_standing_refused_total", "cause=\"memory\"") >= 1);
     }
 
     [Fact]

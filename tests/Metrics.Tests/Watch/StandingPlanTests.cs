@@ -82,6 +82,19 @@ public sealed class StandingPlanTests
         Assert.Empty(Compiler.Leaves(expr));
     }
 
+    [Theory]
+    [InlineData("avg_over_time(a[1d])", 1)]
+    [InlineData("avg_over_time(a[23h] offset 1h)", 1)]
+    [InlineData("avg_over_time(a[1d1ms])", 0)]
+    [InlineData("avg_over_time(a[23h] offset 1h1ms)", 0)]
+    [InlineData("a offset 23h55m", 1)]
+    [InlineData("a offset 23h55m1ms", 0)]
+    public void Plan_OfAWindowAMillisecondLongerThanAllowed_IsNone(string text, int leaves)
+    {
+        Assert.True(PromQlParser.TryParse(text, out var expr, out _));
+        Assert.Equal(leaves, Compiler.Leaves(expr).Count);
+    }
+
     [Fact]
     public void StandingPlan_NothingChanges_SaysWhenTimeWill()
     {
