@@ -5,15 +5,17 @@ using Vigil.ServiceDefaults;
 namespace Vigil.Metrics.Api;
 
 /// <summary>What an endpoint of the Prometheus API answers.</summary>
-/// <param name="Data">Writes the value of "data".</param>
+/// <param name="Data">Writes the value of "data", part by part.</param>
 /// <param name="Warnings">The answer may be wrong, or is not all of it.</param>
 /// <param name="Infos">What was asked may not be what was meant.</param>
-internal readonly record struct PrometheusReply(Action<Utf8JsonWriter> Data, IReadOnlyList<string> Warnings, IReadOnlyList<string> Infos)
+internal readonly record struct PrometheusReply(IEnumerable<Action<Utf8JsonWriter>> Data, IReadOnlyList<string> Warnings, IReadOnlyList<string> Infos)
 {
     /// <summary>The warning on answers that were cut.</summary>
     private const string Truncated = "results truncated due to limit";
 
     public PrometheusReply(Action<Utf8JsonWriter> data) : this(data, [], []) { }
+
+    public PrometheusReply(Action<Utf8JsonWriter> data, IReadOnlyList<string> warnings, IReadOnlyList<string> infos) : this([data], warnings, infos) { }
 
     /// <summary>An empty list.</summary>
     public static readonly PrometheusReply Nothing = new(static json =>
@@ -43,7 +45,7 @@ internal readonly record struct PrometheusReply(Action<Utf8JsonWriter> Data, IRe
             MatrixValue matrix when limit > 0 && matrix.Series.Count > limit => (matrix with { Series = matrix.Series.Take(limit).ToArray() }, true),
             _ => (result.Value, false),
         };
-        return new(json => PrometheusJson.WriteValue(json, value, more), cut ? [.. result.Warnings, Truncated] : result.Warnings, result.Infos);
+        return new(PrometheusValues.Parts(value, more), cut ? [.. result.Warnings, Truncated] : result.Warnings, result.Infos);
     }
 }
 

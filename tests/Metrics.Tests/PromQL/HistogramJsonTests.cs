@@ -48,7 +48,10 @@ public sealed class HistogramJsonTests
         Assert.Equal(json, Write(writer => PrometheusAst.Write(writer, expr)));
     }
 
-    private static string Write(QueryValue value) => Write(json => PrometheusJson.WriteValue(json, value));
+    private static string Write(QueryValue value) => Write(json =>
+    {
+        foreach (var part in PrometheusValues.Parts(value)) part(json);
+    });
 
     private static string Write(Action<Utf8JsonWriter> write)
     {
