@@ -64,6 +64,13 @@ internal ref struct BitSource(ReadOnlySpan<byte> data)
         return ones;
     }
 
+    /// <summary>The bits from the position on, the first one highest: 57 of them at least, zeroes beyond the end.</summary>
+    public readonly ulong Peek() => Window();
+
+    /// <summary>Passes over bits that <see cref="Peek"/> gave.</summary>
+    /// <exception cref="InvalidDataException">The data ends before.</exception>
+    public void Skip(int count) => Advance(count);
+
     private ulong TakeFew(int count)
     {
         var value = Window() >> (64 - count);

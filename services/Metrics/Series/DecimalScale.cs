@@ -28,6 +28,18 @@ internal static class DecimalScale
     /// <summary>The value. A division of two numbers that are exact, so that it gives the double nearest to the decimal number.</summary>
     public static double ToValue(long scaled, int decimals) => scaled / Powers[decimals];
 
+    /// <summary>The values of many numbers; both may be the same memory.</summary>
+    public static void ToValues(ReadOnlySpan<long> scaled, int decimals, Span<double> values)
+    {
+        var power = Powers[decimals];
+        if (decimals == 0)
+        {
+            for (var i = 0; i < scaled.Length; i++) values[i] = scaled[i];
+            return;
+        }
+        for (var i = 0; i < scaled.Length; i++) values[i] = scaled[i] / power;
+    }
+
     /// <summary>The fewest decimals, not fewer than <paramref name="from"/>, with which the value is exact; -1 where it never is.</summary>
     public static int Decimals(double value, int from)
     {

@@ -115,8 +115,7 @@ internal readonly ref struct SampleBlock
         switch (shape.Values)
         {
             case ValueCoding.Decimal:
-                var decimals = shape.Decimals;
-                for (var i = 0; i < values.Length; i++) values[i] = coder.ReadDecimal(ref bits, decimals, i);
+                coder.ReadDecimals(ref bits, shape.Decimals, values);
                 break;
             case ValueCoding.Xor:
                 for (var i = 0; i < values.Length; i++) values[i] = coder.ReadXor(ref bits, i);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.PromQL;
@@ -66,14 +67,9 @@ internal sealed class BlockBuilder(int steps)
 
 internal static class BlockExtensions
 {
-    public static bool ContainsAnyPresent(this Span<double> values)
-    {
-        foreach (var value in values)
-        {
-            if (!Samples.IsAbsent(value)) return true;
-        }
-        return false;
-    }
+    public static bool ContainsAnyPresent(this Span<double> values) => Bits(values).ContainsAnyExcept(Samples.AbsentBits);
+
+    public static bool ContainsStale(this ReadOnlySpan<double> values) => Bits(values).Contains(Samples.AbsentBits);
 
     /// <summary>Applies a function to every float; the result is another thing than the metric was, so the name goes. Histograms are left out.</summary>
     public static VectorBlock Map(this VectorBlock block, Func<double, double> function) => block.Map((value, _) => function(value));
@@ -106,4 +102,7 @@ internal static class BlockExtensions
         }
         return new(result);
     }
+
+    // Bits are compared many at once, and the mark of no sample is a NaN that equals nothing.
+    private static ReadOnlySpan<long> Bits(ReadOnlySpan<double> values) => MemoryMarshal.Cast<double, long>(values);
 }

@@ -25,9 +25,7 @@ internal readonly record struct RangeSeries(LabelSet Labels, ReadOnlyMemory<long
         var starts = samples.StartTimes.Span;
         if (histograms.IsEmpty)
         {
-            var stale = 0;
-            foreach (var value in values) stale += Samples.IsStale(value) ? 1 : 0;
-            if (stale == 0) return new(samples.Labels, samples.Times, samples.Values, false) { StartTimes = samples.StartTimes };
+            if (!values.ContainsStale()) return new(samples.Labels, samples.Times, samples.Values, false) { StartTimes = samples.StartTimes };
         }
         var (keptTimes, keptValues, keptStarts) = (new List<long>(values.Length), new List<double>(values.Length), new List<long>());
         var (histogramTimes, histogramValues, histogramStarts) = (new List<long>(), new List<FloatHistogram>(), new List<long>());
@@ -127,4 +125,7 @@ internal readonly ref struct Window(ReadOnlySpan<long> times, ReadOnlySpan<doubl
     public ReadOnlySpan<long> HistogramStartTimes { get; init; }
 
     public Boundary Boundary { get; init; }
+
+    /// <summary>No value is below the one before it. False also where that was not looked at.</summary>
+    public bool NeverFalls { get; init; }
 }

@@ -70,13 +70,16 @@ internal sealed record VectorBlock(IReadOnlyList<BlockSeries> Series) : Block
 /// <summary>Marks of samples.</summary>
 internal static class Samples
 {
+    /// <summary>The bits of <see cref="Absent"/> and <see cref="Stale"/>.</summary>
+    public const long AbsentBits = 0x7ff0000000000002;
+
     /// <summary>Prometheus' staleness marker: a series ended here. A signalling NaN, so that arithmetic cannot produce it.</summary>
-    public static readonly double Stale = BitConverter.UInt64BitsToDouble(0x7ff0000000000002);
+    public static readonly double Stale = BitConverter.Int64BitsToDouble(AbsentBits);
 
     /// <summary>No sample at a step.</summary>
     public static readonly double Absent = Stale;
 
-    public static bool IsStale(double value) => BitConverter.DoubleToUInt64Bits(value) == 0x7ff0000000000002;
+    public static bool IsStale(double value) => BitConverter.DoubleToInt64Bits(value) == AbsentBits;
 
     public static bool IsAbsent(double value) => IsStale(value);
 

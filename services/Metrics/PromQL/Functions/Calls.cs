@@ -10,7 +10,7 @@ internal static class Calls
         var (name, arguments) = (call.Function.Name, call.Arguments);
         if (MathFunctions.All.TryGetValue(name, out var math)) return evaluator.Vector(arguments[0], grid).Map(math);
         if (MathFunctions.Calendar.TryGetValue(name, out var calendar)) return Calendar(evaluator, arguments, calendar, grid);
-        if (RangeFunctions.All.TryGetValue(name, out var range)) return OverRange(evaluator, call, range, grid);
+        if (RangeFunctions.All.TryGetValue(name, out var range)) return RangeCalls.Evaluate(evaluator, call, range, grid);
         switch (name)
         {
             case "time": return AtEachStep(grid, step => grid.TimeOf(step) / 1000d);
@@ -51,111 +51,8 @@ internal static class Calls
         }
     }
 
-    private static VectorBlock OverRange(Evaluator evaluator, CallExpr call, RangeFunction function, StepGrid grid)
-    {
-        var name = call.Function.Name;
-        var rangeAt = call.Arguments.TakeWhile(a => a.Type != ExprType.RangeVector).Count();
-        var argument = call.Arguments[rangeAt];
-        var scalars = call.Arguments.Where((_, i) => i != rangeAt).Select(a => evaluator.Scalar(a, grid)).ToArray();
-        ExtendedRanges.Check(argument.Unwrap() is MatrixSelector { Vector.Boundary: var boundary } ? boundary : Boundary.Plain, name);
-        var input = evaluator.RangeOf(argument, grid);
-        // These two behave like an offset: the sample is the metric's own.
-        var keepsName = name is "first_over_time" or "last_over_time";
-        var result = new List<BlockSeries>(input.Series.Count);
-        foreach (var series in input.Series)
-        {
-            evaluator.Cancellation.ThrowIfCancellationRequested();
-            var plain = input.Boundary == Boundary.Plain && !series.HasHistograms && series.StartTimes.IsEmpty;
-            var (column, histograms) = plain
-                ? (Floats(evaluator.Cancellation, series, input, function, scalars, grid), null)
-                : Mixed(evaluator, call, series, input, function, scalars, grid);
-            var anyFloat = column.AsSpan().ContainsAnyPresent();
-            if (!anyFloat && histograms is null) continue;
-            result.Add(new(series.Labels, column, series.DropName || !keepsName) { Histograms = histograms });
-            if (anyFloat && name is "rate" or "increase") WarnUnlessCounter(evaluator, series.Labels.Name, argument);
-        }
-        if (name == "quantile_over_time" && result.Count > 0)
-        {
-            foreach (var q in scalars[0].Distinct()) Quantiles.Check(q, call.Arguments[0].Position, evaluator.Annotations);
-        }
-        return name == "absent_over_time" ? Absent(new(result), argument, grid) : new(result);
-    }
-
-    private static double[] Floats(CancellationToken cancellation, RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
-    {
-        var column = Samples.NoneOf(grid.Steps);
-        var times = series.Times.Span;
-        var values = series.Values.Span;
-        var (from, to) = (0, 0);
-        Span<double> atStep = stackalloc double[scalars.Length];
-        for (var step = 0; step < grid.Steps; step++)
-        {
-            // A window may have as many samples as a query may load.
-            cancellation.ThrowIfCancellationRequested();
-            var end = input.EndOf(grid, step);
-            from = Evaluator.Advance(times, from, end - input.RangeMs);
-            to = Evaluator.Advance(times, Math.Max(from, to), end);
-            if (to == from) continue;
-            for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
-            column[step] = function(new Window(times[from..to], values[from..to], end, input.RangeMs, grid.TimeOf(step)), atStep);
-        }
-        return column;
-    }
-
-    /// <summary>The same where there are histograms, start times, or ends to extend to.</summary>
-    private static (double[] Values, FloatHistogram?[]? Histograms) Mixed(
-        Evaluator evaluator, CallExpr call, RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
-    {
-        var column = Samples.NoneOf(grid.Steps);
-        FloatHistogram?[]? histograms = null;
-        var times = series.Times.Span;
-        var histogramTimes = series.Histograms.Times.Span;
-        var (from, to, first, last) = (0, 0, 0, 0);
-        var operations = new HistogramOperations(evaluator.Annotations, series.Labels.Name, call.Arguments[0].Position);
-        Span<double> atStep = stackalloc double[scalars.Length];
-        for (var step = 0; step < grid.Steps; step++)
-        {
-            evaluator.Cancellation.ThrowIfCancellationRequested();
-            var end = input.EndOf(grid, step);
-            var (after, until) = (end - input.RangeMs - input.BeforeMs, end + input.BehindMs);
-            (from, first) = (Evaluator.Advance(times, from, after), Evaluator.Advance(histogramTimes, first, after));
-            (to, last) = (Evaluator.Advance(times, Math.Max(from, to), until), Evaluator.Advance(histogramTimes, Math.Max(first, last), until));
-            if (to == from && last == first) continue;
-            for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
-            var window = new Window(times[from..to], series.Values.Span[from..to], end, input.RangeMs, grid.TimeOf(step))
-            {
-                StartTimes = series.StartTimes.IsEmpty ? default : series.StartTimes.Span[from..to],
-                HistogramTimes = histogramTimes[first..last],
-                Histograms = series.Histograms.Values.Span[first..last],
-                HistogramStartTimes = series.Histograms.StartTimes.IsEmpty ? default : series.Histograms.StartTimes.Span[first..last],
-                Boundary = input.Boundary,
-            };
-            var sample = MixedRangeFunctions.Evaluate(call.Function.Name, function, window, atStep, operations);
-            if (sample.Histogram is { } histogram)
-            {
-                evaluator.Charge(histogram.SampleSize);
-                (histograms ??= new FloatHistogram?[grid.Steps])[step] = histogram;
-            }
-            else
-            {
-                column[step] = sample.Number;
-            }
-        }
-        return (column, histograms);
-    }
-
-    private static void WarnUnlessCounter(Evaluator evaluator, string metric, Expr argument)
-    {
-        if (metric.Length == 0) return;
-        foreach (var suffix in (ReadOnlySpan<string>)["_total", "_sum", "_count", "_bucket"])
-        {
-            if (metric.EndsWith(suffix, StringComparison.Ordinal)) return;
-        }
-        evaluator.Annotations.Info($"metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {GoText.Quote(metric)}", argument.Position);
-    }
-
     /// <summary>1 at the steps at which no series has a sample, with the labels that the selector asks for by equality.</summary>
-    private static VectorBlock Absent(VectorBlock input, Expr argument, StepGrid grid)
+    public static VectorBlock Absent(VectorBlock input, Expr argument, StepGrid grid)
     {
         var values = new double[grid.Steps];
         values.AsSpan().Fill(1);

@@ -11,8 +11,8 @@ internal static class RangeFunctions
 {
     public static readonly FrozenDictionary<string, RangeFunction> All = new Dictionary<string, RangeFunction>
     {
-        ["avg_over_time"] = Average,
-        ["sum_over_time"] = Sum,
+        ["avg_over_time"] = (in w, _) => Average(w.Values),
+        ["sum_over_time"] = (in w, _) => Sum(w.Values),
         ["min_over_time"] = (in w, _) => w.Values[Extreme(w.Values, static (value, best) => value < best)],
         ["max_over_time"] = (in w, _) => w.Values[Extreme(w.Values, static (value, best) => value > best)],
         // Of equals the last.
@@ -41,17 +41,17 @@ internal static class RangeFunctions
         ["resets"] = RateFunctions.Resets,
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    private static double Average(in Window window, ReadOnlySpan<double> scalars)
+    public static double Average(ReadOnlySpan<double> values)
     {
         var mean = default(Mean);
-        foreach (var value in window.Values) mean.Add(value);
+        foreach (var value in values) mean.Add(value);
         return mean.Value;
     }
 
-    private static double Sum(in Window window, ReadOnlySpan<double> scalars)
+    public static double Sum(ReadOnlySpan<double> values)
     {
         var sum = default(KahanSum);
-        foreach (var value in window.Values) sum.Add(value);
+        foreach (var value in values) sum.Add(value);
         return sum.Total;
     }
 

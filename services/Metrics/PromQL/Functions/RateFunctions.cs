@@ -14,7 +14,7 @@ internal static class RateFunctions
         var times = window.Times;
         var values = window.Values;
         var change = values[^1] - values[0];
-        if (isCounter) change = WithResets(change, values, times, window.StartTimes);
+        if (isCounter && !(window.NeverFalls && window.StartTimes.IsEmpty)) change = WithResets(change, values, times, window.StartTimes);
         var zero = isCounter ? StartTimes.OfZero(window.StartTimes, times, window.StartMs) : null;
         if (Factor(window, times, values[0], change, isCounter, perSecond, zero) is not { } factor) return Samples.Absent;
         if (zero is not null) change += values[0];
