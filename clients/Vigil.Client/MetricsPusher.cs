@@ -63,7 +63,7 @@ public sealed class MetricsPusher : IAsyncDisposable
     }
 
     /// <summary>Declares a series, once; the same name and labels give the same handle.</summary>
-    /// <param name="name">Metric name: <c>[a-zA-Z_:][a-zA-Z0-9_:]*</c>.</param>
+    /// <param name="name">Metric name: any text; beyond <c>[a-zA-Z_:][a-zA-Z0-9_:]*</c> PromQL has it in quotes.</param>
     /// <param name="labels">Its own labels; those of <see cref="MetricsPusherOptions.Labels"/> are added by the server.</param>
     /// <param name="kind">Gauge or cumulative counter.</param>
     /// <param name="unit">UCUM unit, e.g. <c>s</c>, <c>By</c>, <c>1</c>.</param>

@@ -85,18 +85,26 @@ public static class SeriesText
 {
     /// <summary>
     /// Writes labels as <c>name{a="b",c="d"}</c>, with backslash, quote and control characters escaped: whoever may push chooses label values, and
-    /// they must not drive a terminal.
+    /// they must not drive a terminal. Names beyond letters, digits, underscores and a metric's colons are in quotes, the metric's among the labels:
+    /// <c>{"any name","any label"="b"}</c>.
     /// </summary>
     public static string Format(IReadOnlyList<KeyValuePair<string, string>> labels)
     {
         var text = new StringBuilder();
-        foreach (var (name, value) in labels)
-            if (name == "__name__") text.Append(value);
         var first = true;
         foreach (var (name, value) in labels)
         {
+            if (name != "__name__") continue;
+            first = IsPlain(value, colons: true);
+            text.Append(first ? "" : "{");
+            AppendName(text, value, colons: true);
+        }
+        foreach (var (name, value) in labels)
+        {
             if (name == "__name__") continue;
-            text.Append(first ? '{' : ',').Append(name).Append("=\"");
+            text.Append(first ? '{' : ',');
+            AppendName(text, name, colons: false);
+            text.Append("=\"");
             AppendEscaped(text, value);
             text.Append('"');
             first = false;
@@ -104,6 +112,22 @@ public static class SeriesText
         if (!first) text.Append('}');
         return text.Length == 0 ? "{}" : text.ToString();
     }
+
+    private static void AppendName(StringBuilder text, string name, bool colons)
+    {
+        if (IsPlain(name, colons))
+        {
+            text.Append(name);
+            return;
+        }
+        text.Append('"');
+        AppendEscaped(text, name);
+        text.Append('"');
+    }
+
+    // The empty name, which stands for none, is left as it is.
+    private static bool IsPlain(string name, bool colons) =>
+        name.Length == 0 || (!char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_' || (colons && c == ':')));
 
     private static void AppendEscaped(StringBuilder text, string value)
     {

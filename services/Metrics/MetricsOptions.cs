@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Vigil.Metrics.Api;
 using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics;
@@ -52,6 +53,9 @@ internal sealed class MetricsOptions : IValidatedOptions
     /// <summary>Data points in one OTLP export.</summary>
     [Range(1, 10_000_000)]
     public int MaxPointsPerExport { get; set; } = 100_000;
+
+    /// <summary>How names of OpenTelemetry become names here. Changing it gives the same measurements other names from then on.</summary>
+    public OtlpTranslation OtlpTranslation { get; set; }
 
     /// <summary>Bytes of one remote write or OTLP/HTTP request after decompression. As sent it may have <c>Listen:MaxRequestBytes</c>.</summary>
     [Range(1_024, 1_073_741_824)]

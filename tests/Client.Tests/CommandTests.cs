@@ -55,6 +55,8 @@ public sealed class CommandTests
     public void Text_OfSomebodyElse_DoesNotDriveTheTerminal()
     {
         KeyValuePair<string, string>[] labels = [KeyValuePair.Create("__name__", "m"), KeyValuePair.Create("v", "\0\u001b[31m\n\"\\é\u009b")];
+        Assert.Equal("{\"http.\\u001b\",\"a b\"=\"c\",d=\"e\"}",
+            SeriesText.Format([KeyValuePair.Create("a b", "c"), KeyValuePair.Create("__name__", "http.\u001b"), KeyValuePair.Create("d", "e")]));
         Assert.Equal("m{v=\"\\u0000\\u001b[31m\\n\\\"\\\\é\\u009b\"}", SeriesText.Format(labels));
         Assert.Equal("a\\nb\\u001bc", Terminal.Visible("a\nb\u001bc"));
     }

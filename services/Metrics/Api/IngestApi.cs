@@ -62,7 +62,7 @@ internal sealed class IngestApi(
             throw Refusal("open.stream_id", $"1 to {MaxStreamIdLength} characters of [A-Za-z0-9._-] are needed");
         foreach (var (name, _) in open.Labels)
         {
-            if (name != "service.name" && !SeriesRules.IsLabelName(name)) throw Refusal($"open.labels[{name}]", "label names match [a-zA-Z_][a-zA-Z0-9_]*");
+            if (!SeriesRules.IsName(name)) throw Refusal($"open.labels[{name}]", "a label has a name");
         }
         return open;
     }

@@ -11,6 +11,18 @@ internal static class LabelEscaping
 {
     private const string Prefix = "U__";
 
+    /// <summary>The name with an underscore for each character that it may not have unless quoted, as Prometheus writes it for those that do not know quotes.</summary>
+    public static string Underscored(string name, bool metric)
+    {
+        var b = new StringBuilder(name.Length);
+        foreach (var rune in name.EnumerateRunes())
+        {
+            var allowed = rune.IsAscii && ((char)rune.Value is '_' || (metric && rune.Value == ':') || char.IsAsciiLetter((char)rune.Value) || (b.Length > 0 && char.IsAsciiDigit((char)rune.Value)));
+            b.Append(allowed ? (char)rune.Value : '_');
+        }
+        return b.ToString();
+    }
+
     /// <summary>The name that is meant; what is not escaped, or not rightly, stays as it is.</summary>
     public static string Unescape(string name)
     {

@@ -11,6 +11,7 @@ namespace Vigil.Metrics.Api;
 internal sealed class OtlpIntake(SeriesRouter router, SeriesRules rules, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments)
 {
     private readonly MetricsOptions options = settings.Value;
+    private readonly OtlpNames names = new(settings.Value.OtlpTranslation);
 
     /// <summary>Stores an export and says how much of it was refused.</summary>
     /// <exception cref="RefusalException">It has too many points, or a grain cannot be reached for the moment.</exception>
@@ -20,7 +21,7 @@ internal sealed class OtlpIntake(SeriesRouter router, SeriesRules rules, IOption
         if (points > options.MaxPointsPerExport)
             throw new RefusalException(RefusalKind.InvalidArgument, $"resource_metrics: {points} data points; at most {options.MaxPointsPerExport} in an export (Metrics:{nameof(MetricsOptions.MaxPointsPerExport)})");
         var now = clock.GetUtcNow();
-        var translator = new OtlpTranslator(rules, now.ToUnixTimeMilliseconds());
+        var translator = new OtlpTranslator(rules, names, now.ToUnixTimeMilliseconds());
         foreach (var resource in request.ResourceMetrics) translator.Add(resource);
         foreach (var (cause, refused) in translator.Causes) instruments.Refuse(Door.Otlp, cause, refused);
         await StoreAsync(translator, now).ConfigureAwait(false);

@@ -2,12 +2,31 @@ using System.Text;
 
 namespace Vigil.Metrics.Api;
 
-/// <summary>
-/// Names of OpenTelemetry as Prometheus names, by the specification "Prometheus and OpenMetrics Compatibility" of OpenTelemetry:
-/// characters that are not allowed become underscores, the unit becomes a suffix, counters end in <c>_total</c>.
-/// </summary>
-internal static class OtlpNames
+/// <summary>How names of OpenTelemetry become names here: Prometheus' own words and meaning (<c>otlp.translation_strategy</c>).</summary>
+internal enum OtlpTranslation
 {
+    /// <summary>Characters other than letters, digits, underscores and colons become underscores; unit and type become suffixes.</summary>
+    UnderscoreEscapingWithSuffixes,
+
+    /// <summary>Characters other than letters, digits, underscores and colons become underscores; nothing is added.</summary>
+    UnderscoreEscapingWithoutSuffixes,
+
+    /// <summary>Names stay as they are, <c>http.server.duration</c>; unit and type become suffixes.</summary>
+    NoUTF8EscapingWithSuffixes,
+
+    /// <summary>Names stay as they are.</summary>
+    NoTranslation,
+}
+
+/// <summary>
+/// Names of OpenTelemetry as Prometheus names, by the specification "Prometheus and OpenMetrics Compatibility" of OpenTelemetry, and as Prometheus' otlptranslator
+/// does it where that leaves a choice (github.com/prometheus/otlptranslator).
+/// </summary>
+internal sealed class OtlpNames(OtlpTranslation translation)
+{
+    private readonly bool escapes = translation is OtlpTranslation.UnderscoreEscapingWithSuffixes or OtlpTranslation.UnderscoreEscapingWithoutSuffixes;
+    private readonly bool suffixes = translation is OtlpTranslation.UnderscoreEscapingWithSuffixes or OtlpTranslation.NoUTF8EscapingWithSuffixes;
+
     private static readonly Dictionary<string, string> Units = new(StringComparer.Ordinal)
     {
         ["d"] = "days",
@@ -53,8 +72,10 @@ internal static class OtlpNames
     /// <param name="unit">UCUM, e.g. <c>s</c>, <c>By</c>, <c>{request}</c>, <c>m/s</c>.</param>
     /// <param name="monotonicSum">It is a counter.</param>
     /// <param name="gauge">It is a gauge: the unit 1 then means a ratio.</param>
-    public static string Metric(string name, string unit, bool monotonicSum, bool gauge)
+    public string Metric(string name, string unit, bool monotonicSum, bool gauge)
     {
+        if (!escapes) return suffixes ? Suffixed(name, unit, monotonicSum, gauge) : name;
+        if (!suffixes) return Plain(name);
         var words = Words(name);
         if (monotonicSum) words.Remove("total");
         foreach (var suffix in UnitWords(unit))
@@ -67,13 +88,51 @@ internal static class OtlpNames
         return joined.Length == 0 || char.IsAsciiDigit(joined[0]) ? "_" + joined : joined;
     }
 
-    /// <summary>The label's name: other characters than letters, digits and underscores become underscores.</summary>
-    public static string Label(string name)
+    /// <summary>The label's name; escaped, other characters than letters, digits and underscores become underscores.</summary>
+    public string Label(string name)
     {
+        if (!escapes) return name;
         var text = new StringBuilder(name.Length);
         foreach (var c in name) text.Append(char.IsAsciiLetterOrDigit(c) || c == '_' ? c : '_');
         if (text.Length == 0) return "_";
         return char.IsAsciiDigit(text[0]) ? "key_" + text : text.ToString();
+    }
+
+    // A suffix that the name ends in already is not written twice, whatever stands before it.
+    private static string Suffixed(string name, string unit, bool monotonicSum, bool gauge)
+    {
+        var (main, per) = UnitParts(unit);
+        var ending = "";
+        if (gauge && unit == "1") TakeEnd("ratio");
+        if (monotonicSum) TakeEnd("total");
+        if (per.Length > 0) TakeEnd($"per_{PerUnits.GetValueOrDefault(per, per)}");
+        var suffix = main is "" or "1" ? "" : Units.GetValueOrDefault(main, main);
+        if (suffix.Length > 0 && !name.EndsWith(suffix, StringComparison.Ordinal)) name = $"{name}_{suffix}";
+        return name + ending;
+
+        void TakeEnd(string end)
+        {
+            if (name.Length > end.Length + 1 && name.EndsWith(end, StringComparison.Ordinal)) name = name[..^(end.Length + 1)];
+            ending = $"_{end}{ending}";
+        }
+    }
+
+    private static string Plain(string name)
+    {
+        var text = new StringBuilder(name.Length);
+        var apart = false;
+        foreach (var c in name)
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or ':'))
+            {
+                apart = true;
+                continue;
+            }
+            if (apart && text.Length > 0) text.Append('_');
+            apart = false;
+            text.Append(c);
+        }
+        return text.Length > 0 && char.IsAsciiDigit(text[0]) ? "_" + text : text.ToString();
     }
 
     private static List<string> Words(string name)
@@ -97,15 +156,20 @@ internal static class OtlpNames
 
     private static List<string> UnitWords(string unit)
     {
-        // What stands in braces is a remark, not a unit.
-        var parts = WithoutRemarks(unit).Split('/', 2);
+        var (main, per) = UnitParts(unit);
         var words = new List<string>();
-        var main = parts[0].Trim();
         if (main.Length > 0 && main != "1") words.AddRange(Words(Units.GetValueOrDefault(main, main)));
-        if (parts.Length < 2 || parts[1].Trim() is not { Length: > 0 } per) return words;
+        if (per.Length == 0) return words;
         words.Add("per");
         words.AddRange(Words(PerUnits.GetValueOrDefault(per, per)));
         return words;
+    }
+
+    private static (string Main, string Per) UnitParts(string unit)
+    {
+        // What stands in braces is a remark, not a unit.
+        var parts = WithoutRemarks(unit).Split('/', 2);
+        return (parts[0].Trim(), parts.Length < 2 ? "" : parts[1].Trim());
     }
 
     private static string WithoutRemarks(string unit)

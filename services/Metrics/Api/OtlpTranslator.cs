@@ -24,7 +24,7 @@ internal readonly record struct OtlpSample(SeriesSpec Series, long TimeMs, doubl
 /// <c>target_info</c>. Exemplars are left out.
 /// Points that cannot be taken are counted with a sentence each kind.
 /// </summary>
-internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
+internal sealed class OtlpTranslator(SeriesRules rules, OtlpNames names, long nowMs)
 {
     private const int MaxMessages = 10;
     private readonly Dictionary<RefusalCause, long> refused = [];
@@ -72,10 +72,10 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
         switch (metric.DataCase)
         {
             case Metric.DataOneofCase.Gauge:
-                return AddNumbers(metric, metric.Gauge.DataPoints, OtlpNames.Metric(metric.Name, metric.Unit, false, true), SeriesKind.Gauge, delta: false, labels);
+                return AddNumbers(metric, metric.Gauge.DataPoints, names.Metric(metric.Name, metric.Unit, false, true), SeriesKind.Gauge, delta: false, labels);
             case Metric.DataOneofCase.Sum:
                 if (Temporality(metric, metric.Sum.AggregationTemporality, metric.Sum.DataPoints.Count) is not { } sumDelta) return 0;
-                return AddNumbers(metric, metric.Sum.DataPoints, OtlpNames.Metric(metric.Name, metric.Unit, metric.Sum.IsMonotonic, false),
+                return AddNumbers(metric, metric.Sum.DataPoints, names.Metric(metric.Name, metric.Unit, metric.Sum.IsMonotonic, false),
                     metric.Sum.IsMonotonic ? SeriesKind.Counter : SeriesKind.Gauge, sumDelta, labels);
             case Metric.DataOneofCase.Histogram:
                 if (Temporality(metric, metric.Histogram.AggregationTemporality, metric.Histogram.DataPoints.Count) is not { } delta) return 0;
@@ -110,7 +110,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
 
     private long AddHistograms(Metric metric, bool delta, Dictionary<string, string> labels)
     {
-        var name = OtlpNames.Metric(metric.Name, metric.Unit, false, false);
+        var name = names.Metric(metric.Name, metric.Unit, false, false);
         var traits = new SeriesTraits(SeriesKind.Counter, metric.Unit, metric.Description);
         var newest = 0L;
         foreach (var point in metric.Histogram.DataPoints)
@@ -142,7 +142,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
 
     private long AddExponential(Metric metric, bool delta, Dictionary<string, string> labels)
     {
-        var name = OtlpNames.Metric(metric.Name, metric.Unit, false, false);
+        var name = names.Metric(metric.Name, metric.Unit, false, false);
         var traits = new SeriesTraits(SeriesKind.Counter, metric.Unit, metric.Description);
         var newest = 0L;
         foreach (var point in metric.ExponentialHistogram.DataPoints)
@@ -158,7 +158,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
 
     private long AddSummaries(Metric metric, Dictionary<string, string> labels)
     {
-        var name = OtlpNames.Metric(metric.Name, metric.Unit, false, false);
+        var name = names.Metric(metric.Name, metric.Unit, false, false);
         var counter = new SeriesTraits(SeriesKind.Counter, metric.Unit, metric.Description);
         var gauge = counter with { Kind = SeriesKind.Gauge };
         var newest = 0L;
@@ -205,7 +205,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
     private long Time(ulong unixNano) => unixNano == 0 ? nowMs : (long)(unixNano / 1_000_000);
 
     /// <summary>job and instance; and, for target_info, the other attributes too.</summary>
-    private static Dictionary<string, string> Identity(Resource? resource, out Dictionary<string, string> info)
+    private Dictionary<string, string> Identity(Resource? resource, out Dictionary<string, string> info)
     {
         var identity = new Dictionary<string, string>(StringComparer.Ordinal);
         var others = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -225,7 +225,7 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
                     identity["instance"] = value;
                     break;
                 default:
-                    Put(others, OtlpNames.Label(attribute.Key), value);
+                    Put(others, names.Label(attribute.Key), value);
                     break;
             }
         }
@@ -235,23 +235,23 @@ internal sealed class OtlpTranslator(SeriesRules rules, long nowMs)
         return identity;
     }
 
-    private static Dictionary<string, string> Scoped(Dictionary<string, string> identity, InstrumentationScope? scope, string schema)
+    private Dictionary<string, string> Scoped(Dictionary<string, string> identity, InstrumentationScope? scope, string schema)
     {
         var labels = new Dictionary<string, string>(identity, StringComparer.Ordinal);
         if (schema.Length > 0) labels["otel_scope_schema_url"] = schema;
         if (scope is null) return labels;
         if (scope.Name.Length > 0) labels["otel_scope_name"] = scope.Name;
         if (scope.Version.Length > 0) labels["otel_scope_version"] = scope.Version;
-        foreach (var attribute in scope.Attributes) Put(labels, "otel_scope_" + OtlpNames.Label(attribute.Key), Text(attribute.Value));
+        foreach (var attribute in scope.Attributes) Put(labels, "otel_scope_" + names.Label(attribute.Key), Text(attribute.Value));
         return labels;
     }
 
-    private static Dictionary<string, string> Attributed(Dictionary<string, string> labels, IEnumerable<KeyValue> attributes)
+    private Dictionary<string, string> Attributed(Dictionary<string, string> labels, IEnumerable<KeyValue> attributes)
     {
         var all = new Dictionary<string, string>(labels, StringComparer.Ordinal);
         foreach (var attribute in attributes)
         {
-            var name = OtlpNames.Label(attribute.Key);
+            var name = names.Label(attribute.Key);
             // job and instance say whose series it is: no attribute of a point may take it to another service.
             if (name is GrainKeys.JobLabel or "instance" && labels.ContainsKey(name)) name = "exported_" + name;
             Put(all, name, Text(attribute.Value));

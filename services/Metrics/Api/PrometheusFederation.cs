@@ -12,7 +12,8 @@ namespace Vigil.Metrics.Api;
 /// </summary>
 internal sealed class PrometheusFederation(QueryCoordinator coordinator, MetricsInstruments instruments, TimeProvider clock)
 {
-    private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+    private const string ContentType = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+    private const string Quoted = "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
 
     /// <summary>Maps the endpoint.</summary>
     public void Map(IEndpointRouteBuilder endpoints) => endpoints.MapGet("/federate", AnswerAsync).RequireScope(Scope.Read);
@@ -23,8 +24,10 @@ internal sealed class PrometheusFederation(QueryCoordinator coordinator, Metrics
         try
         {
             var found = await FindAsync(context).ConfigureAwait(false);
-            response.ContentType = ContentType;
-            await response.WriteAsync(Write(found), context.RequestAborted).ConfigureAwait(false);
+            // Quoted names break readers that do not know of them.
+            var quoted = context.Request.Headers.Accept.ToString().Contains("escaping=allow-utf-8", StringComparison.Ordinal);
+            response.ContentType = quoted ? Quoted : ContentType;
+            await response.WriteAsync(Write(found, quoted), context.RequestAborted).ConfigureAwait(false);
             return;
         }
         catch (PrometheusException e)
@@ -53,17 +56,24 @@ internal sealed class PrometheusFederation(QueryCoordinator coordinator, Metrics
             .OrderBy(s => s.Labels.Name, StringComparer.Ordinal).ThenBy(s => s.Labels, Comparer<LabelSet>.Create(LabelOrder.Compare));
     }
 
-    private static string Write(IEnumerable<SeriesSamples> found)
+    private static string Write(IEnumerable<SeriesSamples> found, bool quoted)
     {
         var text = new StringBuilder();
         var family = "";
         foreach (var series in found)
         {
-            if (series.Labels.Name != family) text.Append("# TYPE ").Append(family = series.Labels.Name).Append(" untyped\n");
-            text.Append(series.Labels).Append(' ').Append(GoText.FloatG(series.Values.Span[^1])).Append(' ').Append(series.Times.Span[^1]).Append('\n');
+            var labels = quoted ? series.Labels : Underscored(series.Labels);
+            if (labels.Name != family) text.Append("# TYPE ").Append(LabelNames.IsLegacyMetric(family = labels.Name) ? family : GoText.Quote(family)).Append(" untyped\n");
+            text.Append(labels).Append(' ').Append(GoText.FloatG(series.Values.Span[^1])).Append(' ').Append(series.Times.Span[^1]).Append('\n');
         }
         return text.ToString();
     }
+
+    private static LabelSet Underscored(LabelSet labels) => labels.AsLabels().All(l => LabelNames.IsLegacy(l.Name)) && LabelNames.IsLegacyMetric(labels.Name)
+        ? labels
+        : LabelSet.Create(labels.AsLabels().Select(l => l.Name == LabelSet.NameLabel
+            ? l with { Value = LabelEscaping.Underscored(l.Value, metric: true) }
+            : l with { Name = LabelEscaping.Underscored(l.Name, metric: false) }).DistinctBy(l => l.Name));
 
     private Task RefuseAsync(HttpResponse response, PrometheusException refusal)
     {

@@ -184,7 +184,9 @@ internal sealed class RemoteWriteSession(
     private static string Text(List<Label> labels)
     {
         var name = labels.Find(l => l.Name == LabelSet.NameLabel).Value;
-        var text = $"{name}{{{string.Join(',', labels.Where(l => l.Name != LabelSet.NameLabel).Select(l => $"{l.Name}={GoText.Quote(l.Value)}"))}}}";
+        var rest = labels.Where(l => l.Name != LabelSet.NameLabel).Select(l => $"{LabelNames.Write(l.Name)}={GoText.Quote(l.Value)}");
+        var quoted = name is { Length: > 0 } && !LabelNames.IsLegacyMetric(name);
+        var text = quoted ? $"{{{string.Join(',', rest.Prepend(GoText.Quote(name)))}}}" : $"{name}{{{string.Join(',', rest)}}}";
         return text.Length <= MaxSeriesLength ? text : string.Concat(text.AsSpan(0, MaxSeriesLength - 1), "…");
     }
 

@@ -91,7 +91,9 @@ internal sealed class RuleFileReader
     private RecordingRule Rule(YamlMap map, SortedDictionary<string, string> shared)
     {
         var record = map.Required("record", "the series' name");
-        if (record.Length > 0 && !SeriesRules.IsMetricName(record)) map.Error("record", $"'{record}' is not a metric name: letters, digits, _ and :, not beginning with a digit");
+        // Allowed as a name, and surely a slip.
+        if (record.AsSpan().ContainsAny('{', '}')) map.Error("record", $"'{record}' has braces: should it be in 'expr'?");
+        else if (record.Length > 0 && !SeriesRules.IsName(record)) map.Error("record", $"'{record}' is not UTF-8");
         var expr = map.Required("expr", "the PromQL expression").Trim();
         if (expr.Length > 0)
         {
@@ -115,7 +117,7 @@ internal sealed class RuleFileReader
         foreach (var name in labels.Keys)
         {
             if (name == LabelSet.NameLabel) report.Error(map.MarkOf("labels"), map.PathOf($"labels.{name}"), "is set by 'record'");
-            else if (!SeriesRules.IsLabelName(name)) report.Error(map.MarkOf("labels"), map.PathOf($"labels.{name}"), $"'{name}' is not a label name: letters, digits and _, not beginning with a digit");
+            else if (!SeriesRules.IsName(name)) report.Error(map.MarkOf("labels"), map.PathOf($"labels.{name}"), $"'{name}' is not a label name");
         }
         return labels;
     }

@@ -162,7 +162,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
 
     private void Describe(ReadOnlySpan<byte> name, ExpositionEntry entry, ReadOnlySpan<byte> detail)
     {
-        if (!families.TryGet(name, out var family)) families.Add(name, family = new Family(MetricMetadata.None(Encoding.UTF8.GetString(name))));
+        if (!families.TryGet(name, out var family)) families.Add(name, family = new Family(MetricMetadata.None(SeriesText.Unescape(name))));
         family.SeenIn = scrape;
         if (!family.Says(entry, detail)) metadata[family.Metadata.Metric] = family.Metadata;
     }

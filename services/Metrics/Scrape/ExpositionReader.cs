@@ -45,7 +45,7 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics)
     /// <summary>Of a sample: milliseconds since 1970; null where the line says none.</summary>
     public long? TimeMs { get; private set; }
 
-    /// <summary>Of metadata: the metric family's name.</summary>
+    /// <summary>Of metadata: the metric family's name, still escaped where it was in quotes.</summary>
     public ReadOnlySpan<byte> Name { get; private set; }
 
     /// <summary>Of metadata: what is said about it, still escaped.</summary>
@@ -97,11 +97,10 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics)
         rest = rest[4..];
         if (rest.IsEmpty || rest[0] is not ((byte)' ' or (byte)'\t')) return false;
         rest = TrimStart(rest);
-        var length = NameLength(rest, colons: true);
-        if (length == 0) return Fail("a metric name is missing");
-        var after = rest[length..];
+        var after = FamilyName(rest, out var name);
+        if (name.IsEmpty) return Fail("a metric name is missing");
         if (!after.IsEmpty && after[0] is not ((byte)' ' or (byte)'\t')) return Fail("a metric name has characters that it must not have");
-        return Described(isHelp ? ExpositionEntry.Help : ExpositionEntry.Type, rest[..length], TrimStart(after));
+        return Described(isHelp ? ExpositionEntry.Help : ExpositionEntry.Type, name, TrimStart(after));
     }
 
     private bool ReadOpenMetricsComment(ReadOnlySpan<byte> current)
@@ -116,10 +115,22 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics)
             : current.StartsWith("# UNIT "u8) ? ExpositionEntry.Unit
             : (ExpositionEntry?)null;
         if (entry is null) return Fail("a comment is none of # HELP, # TYPE, # UNIT and # EOF");
-        var rest = current[7..];
-        var length = NameLength(rest, colons: true);
-        if (length == 0 || length == rest.Length || rest[length] != ' ') return Fail("a metric name and a blank are expected");
-        return Described(entry.Value, rest[..length], rest[(length + 1)..]);
+        var after = FamilyName(current[7..], out var name);
+        if (name.IsEmpty || after.IsEmpty || after[0] != ' ') return Fail("a metric name and a blank are expected");
+        return Described(entry.Value, name, after[1..]);
+    }
+
+    /// <summary>The name that a comment is about, in quotes or not; returns what follows.</summary>
+    private static ReadOnlySpan<byte> FamilyName(ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> name)
+    {
+        if (!rest.StartsWith("\""u8))
+        {
+            name = rest[..NameLength(rest, colons: true)];
+            return rest[name.Length..];
+        }
+        var length = SeriesText.QuotedLength(rest[1..]);
+        name = length > 0 && IsUtf8(rest.Slice(1, length)) ? rest.Slice(1, length) : [];
+        return length < 0 ? rest : rest[(length + 2)..];
     }
 
     private bool Described(ExpositionEntry entry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> detail)
@@ -206,7 +217,8 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics)
     private int SeriesLength(ReadOnlySpan<byte> current)
     {
         var name = NameLength(current, colons: true);
-        if (name == 0) return 0;
+        // A name beyond [a-zA-Z_:][a-zA-Z0-9_:]* stands in quotes among the labels.
+        if (name == 0 && current[0] != '{') return 0;
         var brace = name;
         if (!openMetrics) brace += current.Length - name - TrimStart(current[name..]).Length;
         if (brace >= current.Length || current[brace] != '{') return name;

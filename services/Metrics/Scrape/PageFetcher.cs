@@ -18,7 +18,8 @@ internal readonly record struct FetchedPage(string? Error, ScrapeFault Fault, bo
 /// <summary>Fetches pages of metrics.</summary>
 internal static class PageFetcher
 {
-    private const string Accept = "application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    // Prometheus 3's: names in quotes are understood.
+    private const string Accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
     private const string OpenMetrics = "application/openmetrics-text";
     private const int ChunkBytes = 16 * 1024;
 

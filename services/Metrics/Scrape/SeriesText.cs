@@ -3,7 +3,7 @@ using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.Scrape;
 
-/// <summary>Makes labels of a series as a target writes it: <c>name{label="value",...}</c>.</summary>
+/// <summary>Makes labels of a series as a target writes it: <c>name{label="value",...}</c>, or <c>{"any name","any label"="value",...}</c>.</summary>
 internal static class SeriesText
 {
     /// <summary>Reads name (as <see cref="LabelSet.NameLabel"/>) and labels, in the order written. Labels with an empty value are left out.</summary>
@@ -12,11 +12,14 @@ internal static class SeriesText
     {
         labels.Clear();
         var name = ExpositionReader.NameLength(series, colons: true);
-        if (name == 0) return "a metric name is expected";
-        labels.Add(new Label(LabelSet.NameLabel, Encoding.UTF8.GetString(series[..name])));
+        if (name > 0) labels.Add(new Label(LabelSet.NameLabel, Encoding.UTF8.GetString(series[..name])));
         var rest = openMetrics ? series[name..] : ExpositionReader.TrimStart(series[name..]);
         if (rest.IsEmpty) return null;
         if (ReadLabels(rest, openMetrics, labels) is { } error) return error;
+        // Also where it stands behind other labels.
+        var at = labels.FindIndex(static l => l.Name == LabelSet.NameLabel);
+        if (at < 0 || labels[at].Value.Length == 0) return "a metric name is expected";
+        if (at > 0) (labels[0], labels[at]) = (labels[at], labels[0]);
         for (var i = 1; i < labels.Count; i++)
         {
             for (var j = 0; j < i; j++)
@@ -50,10 +53,20 @@ internal static class SeriesText
         rest = Skip(rest[1..], openMetrics);
         while (!rest.IsEmpty && rest[0] != '}')
         {
-            var length = ExpositionReader.NameLength(rest, colons: false);
-            if (length == 0) return "a label name is expected";
-            var name = rest[..length];
-            rest = Skip(rest[length..], openMetrics);
+            var length = rest[0] == '"' ? QuotedLength(rest[1..]) : ExpositionReader.NameLength(rest, colons: false);
+            if (length <= 0) return "a label name is expected";
+            var quotedName = rest[0] == '"';
+            var name = quotedName ? rest.Slice(1, length) : rest[..length];
+            if (!ExpositionReader.IsUtf8(name)) return "a name is not UTF-8";
+            rest = Skip(rest[(quotedName ? length + 2 : length)..], openMetrics);
+            // In quotes and without a value it is the metric's.
+            if (quotedName && labels is not null && !rest.IsEmpty && rest[0] is (byte)',' or (byte)'}')
+            {
+                labels.Add(new Label(LabelSet.NameLabel, Unescape(name)));
+                if (rest[0] == '}') break;
+                rest = Skip(rest[1..], openMetrics);
+                continue;
+            }
             if (rest.IsEmpty || rest[0] != '=') return "= is expected after a label name";
             rest = Skip(rest[1..], openMetrics);
             if (rest.IsEmpty || rest[0] != '"') return "a label value in quotation marks is expected";
@@ -61,7 +74,7 @@ internal static class SeriesText
             if (quoted < 0) return "a label value does not end";
             var value = rest.Slice(1, quoted);
             if (!ExpositionReader.IsUtf8(value)) return "a label value is not UTF-8";
-            labels?.Add(new Label(Encoding.UTF8.GetString(name), Unescape(value)));
+            labels?.Add(new Label(Unescape(name), Unescape(value)));
             rest = Skip(rest[(quoted + 2)..], openMetrics);
             if (rest.IsEmpty || rest[0] == '}') break;
             if (rest[0] != ',') return "a comma or } is expected after a label";

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using Vigil.Metrics.PromQL;
 using Orleans;
 
 namespace Vigil.Metrics.Series;
@@ -132,12 +133,13 @@ internal sealed class LabelSet : IEquatable<LabelSet>
     /// <summary>As PromQL writes it: name{label="value",...}.</summary>
     public override string ToString()
     {
-        var text = new StringBuilder(Name);
-        var first = true;
+        var quoted = Name.Length > 0 && !LabelNames.IsLegacyMetric(Name);
+        var text = quoted ? new StringBuilder("{").Append(GoText.Quote(Name)) : new StringBuilder(Name);
+        var first = !quoted;
         foreach (var (name, value) in AsLabels())
         {
             if (name == NameLabel) continue;
-            text.Append(first ? '{' : ',').Append(name).Append("=\"").Append(Escape(value)).Append('"');
+            text.Append(first ? '{' : ',').Append(LabelNames.Write(name)).Append("=\"").Append(Escape(value)).Append('"');
             first = false;
         }
         if (!first) text.Append('}');

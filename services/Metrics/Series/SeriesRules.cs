@@ -1,4 +1,5 @@
 using System.Text;
+using Vigil.Metrics.PromQL;
 
 namespace Vigil.Metrics.Series;
 
@@ -52,13 +53,13 @@ internal sealed record SeriesRules(int MaxLabels = 64, int MaxNameLength = 256, 
     /// <returns>Null where all is well.</returns>
     public (RefusalCause Cause, string Detail)? Check(string name, IReadOnlyCollection<Label> labels)
     {
-        if (!IsMetricName(name)) return (RefusalCause.BadName, $"metric name \"{Short(name)}\" does not match [a-zA-Z_:][a-zA-Z0-9_:]*");
+        if (!IsName(name)) return (RefusalCause.BadName, name.Length == 0 ? "the metric name is missing" : $"metric name \"{Short(name)}\" is not UTF-8");
         if (name.Length > MaxNameLength) return (RefusalCause.BadName, $"metric name \"{Short(name)}\" is {name.Length} characters long; at most {MaxNameLength} are allowed");
         if (labels.Count > MaxLabels) return (RefusalCause.TooManyLabels, $"{name} has {labels.Count} labels; at most {MaxLabels} are allowed");
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (label, value) in labels)
         {
-            if (!IsLabelName(label)) return (RefusalCause.BadLabel, $"label name \"{Short(label)}\" of {name} does not match [a-zA-Z_][a-zA-Z0-9_]*");
+            if (!IsName(label)) return (RefusalCause.BadLabel, label.Length == 0 ? $"a label of {name} has no name" : $"label name \"{Short(label)}\" of {name} is not UTF-8");
             if (label.Length > MaxNameLength) return (RefusalCause.BadLabel, $"label name \"{Short(label)}\" of {name} is {label.Length} characters long; at most {MaxNameLength} are allowed");
             if (label == LabelSet.NameLabel) return (RefusalCause.BadLabel, $"{name} gives its metric name again as the label __name__");
             if (!seen.Add(label)) return (RefusalCause.BadLabel, $"label \"{label}\" of {name} is given twice");
@@ -71,19 +72,8 @@ internal sealed record SeriesRules(int MaxLabels = 64, int MaxNameLength = 256, 
         return null;
     }
 
-    /// <summary>[a-zA-Z_:][a-zA-Z0-9_:]*</summary>
-    public static bool IsMetricName(string name)
-    {
-        if (name.Length == 0 || char.IsAsciiDigit(name[0])) return false;
-        foreach (var c in name)
-        {
-            if (!char.IsAsciiLetterOrDigit(c) && c != '_' && c != ':') return false;
-        }
-        return true;
-    }
-
-    /// <summary>[a-zA-Z_][a-zA-Z0-9_]*</summary>
-    public static bool IsLabelName(string name) => IsMetricName(name) && !name.Contains(':', StringComparison.Ordinal);
+    /// <summary>Any text that is not empty, as in Prometheus 3. What is no UTF-8 has been refused where bytes became text, or is a half of a surrogate pair here.</summary>
+    public static bool IsName(string name) => name.Length > 0 && GoText.IsValidUtf8(name);
 
     // A refusal must not echo megabytes back.
     private static string Short(string text) => text.Length <= 80 ? text : string.Concat(text.AsSpan(0, 77), "...");

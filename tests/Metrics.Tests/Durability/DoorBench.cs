@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Vigil.Metrics.PromQL;
 using Vigil.Metrics.Tests.Scrape;
 using Vigil.Metrics.Tests.Service;
 using Vigil.Testing;
@@ -69,8 +70,8 @@ internal sealed class DoorBench : IAsyncDisposable
             var page = new StringBuilder();
             foreach (var sample in samples)
             {
-                var labels = string.Join(',', sample.Labels.Prepend(("job", sample.Job ?? Name)).Select(l => $"{l.Item1}=\"{l.Item2}\""));
-                page.Append(CultureInfo.InvariantCulture, $"{MetricOf(sample)}{{{labels}}} {sample.Value:R} {sample.TimeMs}\n");
+                var labels = sample.Labels.Prepend(("job", sample.Job ?? Name)).Select(l => $"{GoText.Quote(l.Item1)}={GoText.Quote(l.Item2)}");
+                page.Append(CultureInfo.InvariantCulture, $"{{{string.Join(',', labels.Prepend(GoText.Quote(MetricOf(sample))))}}} {sample.Value:R} {sample.TimeMs}\n");
             }
             target.Show(page.ToString());
             var report = await bench.ScrapeAsync();

@@ -1,4 +1,5 @@
 using Vigil.Metrics.Series;
+using Vigil.Metrics.Tests.Api;
 using Xunit;
 
 namespace Vigil.Metrics.Tests.Durability;
@@ -147,6 +148,29 @@ public sealed class DoorPolicyTests
             await RefusedAsync(bench, door, "bad_name", $"is {rules.MaxNameLength + 1} characters long; at most {rules.MaxNameLength} are allowed", Metric(rules.MaxNameLength + 1), good);
             Assert.Equal(5, await bench.ValueAsync($"count_over_time({door.Name}{{n=\"0\"}}[5m])"));
         }
+    }
+
+    [Fact]
+    public async Task NamesOfAnyUtf8_AreTakenAtEveryDoor_AskedForInQuotes_AndInPaths()
+    {
+        await using var bench = await DoorBench.StartAsync(("Metrics:OtlpTranslation", "NoTranslation"));
+        using var client = new PrometheusClient(bench.Host);
+        foreach (var door in bench.Doors)
+        {
+            var time = door.NextNow(bench.Clock) - 1_000;
+            await TakenAsync(door, new DoorSample(time, 7) { Metric = "http.größe", Labels = [("http.route", "/a \"b\""), ("9", "x")] });
+            Assert.Equal(7, await bench.ValueAsync($"{{\"http.größe\", \"http.route\"=~\"/a.*\", \"9\"=\"x\", job=\"{door.Name}\"}}"));
+            Assert.Equal(1, await bench.ValueAsync($"count by (\"http.route\") ({{__name__=\"http.größe\", job=\"{door.Name}\"}})"));
+        }
+        string[] Values(System.Text.Json.JsonElement answer) => [.. answer.GetProperty("data").EnumerateArray().Select(v => v.GetString()!)];
+        Assert.Equal(["/a \"b\""], Values(await client.GetAsync("label/U__http_2e_route/values")));
+        Assert.Equal(["/a \"b\""], Values(await client.GetAsync($"label/http.route/values?match[]={Uri.EscapeDataString("{\"http.größe\"}")}")));
+        Assert.Contains("http.route", Values(await client.GetAsync("labels")));
+        Assert.Contains("http.größe", Values(await client.GetAsync("label/__name__/values")));
+        using var escaped = await client.SendAsync(HttpMethod.Get, $"/federate?match[]={Uri.EscapeDataString("{\"http.größe\",job=\"push\"}")}");
+        Assert.StartsWith("# TYPE http_gr__e untyped\nhttp_gr__e{_=\"x\",http_route=\"/a \\\"b\\\"\",job=\"push\"} 7 ", await escaped.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using var quoted = await client.SendAsync(HttpMethod.Get, $"/federate?match[]={Uri.EscapeDataString("{\"http.größe\",job=\"push\"}")}", ("Accept", "text/plain;version=1.0.0;escaping=allow-utf-8"));
+        Assert.StartsWith("# TYPE \"http.größe\" untyped\n{\"http.größe\",\"9\"=\"x\",\"http.route\"=\"/a \\\"b\\\"\",job=\"push\"} 7 ", await quoted.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
     /// <summary>400 samples a second apart: more than those of a series that take late ones. Returns the time of the newest.</summary>

@@ -44,7 +44,7 @@ public sealed class RuleFileTests
     }
 
     [Theory]
-    [InlineData("groups: [{name: g, rules: [{record: 1bad, expr: up}]}]", "groups[0].rules[0].record", "'1bad' is not a metric name")]
+    [InlineData("groups: [{name: g, rules: [{record: 'up{job=api}', expr: up}]}]", "groups[0].rules[0].record", "has braces: should it be in 'expr'?")]
     [InlineData("groups: [{name: g, rules: [{record: r, expr: 'sum('}]}]", "groups[0].rules[0].expr", "unclosed left parenthesis")]
     [InlineData("groups: [{name: g, rules: [{record: r, expr: 'up[5m]'}]}]", "groups[0].rules[0].expr", "only a scalar or an instant vector")]
     [InlineData("groups: [{name: g, rules: [{record: r}]}]", "groups[0].rules[0].expr", "is missing")]
@@ -52,7 +52,7 @@ public sealed class RuleFileTests
     [InlineData("groups: [{name: g, rules: [{record: r, expr: up, for: 5m}]}]", "groups[0].rules[0].for", "does not belong to a recording rule")]
     [InlineData("groups: [{name: g, rules: [{record: r, expr: up, label: {}}]}]", "groups[0].rules[0].label", "labels")]
     [InlineData("groups: [{name: g, rules: [{record: r, expr: up, labels: {__name__: x}}]}]", "groups[0].rules[0].labels.__name__", "is set by 'record'")]
-    [InlineData("groups: [{name: g, rules: [{record: r, expr: up, labels: {a-b: x}}]}]", "groups[0].rules[0].labels.a-b", "is not a label name")]
+    [InlineData("groups: [{name: g, rules: [{record: r, expr: up, labels: {'': x}}]}]", "groups[0].rules[0].labels.", "is not a label name")]
     [InlineData("groups: [{name: g, rules: [{record: r, expr: up}, {record: r, expr: down}]}]", "groups[0].rules[1].record", "twice with the same labels")]
     [InlineData("groups: [{name: g, interval: 10ms, rules: [{record: r, expr: up}]}]", "groups[0].interval", "must be 1s to 1d")]
     [InlineData("groups: [{name: g, interval: often, rules: [{record: r, expr: up}]}]", "groups[0].interval", "is not a duration")]

@@ -39,6 +39,42 @@ public sealed class ExpositionTests
 
         """;
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Names_InQuotes_AreReadInBothFormats(bool openMetrics)
+    {
+        var (entries, error) = Read("""
+            # HELP "http.status" Of \"what\" it was.
+            # TYPE "http.status" gauge
+            {"http.status","http.route"="/a",job="b"} 1
+            {job="b","http.status"} 2
+            plain{"http.route"="}"} 3
+            {"a \"b\" \\ ü"} 4
+            # EOF
+
+            """, openMetrics);
+        Assert.Null(error);
+        Assert.Equal(
+        [
+            "help http.status Of \"what\" it was.",
+            "type http.status gauge",
+            "{\"http.status\",\"http.route\"=\"/a\",job=\"b\"} 1",
+            "{\"http.status\",job=\"b\"} 2",
+            "plain{\"http.route\"=\"}\"} 3",
+            "{\"a \\\"b\\\" \\\\ ü\"} 4",
+        ], entries);
+    }
+
+    [Theory]
+    [InlineData("{job=\"b\"} 1\n", "line 1: a metric name is expected")]
+    [InlineData("{\"\"} 1\n", "line 1: a label name is expected")]
+    [InlineData("{\"a\",\"b\"} 1\n", "line 1: the label __name__ is given twice")]
+    [InlineData("m{\"a\"} 1\n", "line 1: the label __name__ is given twice")]
+    [InlineData("{\"a} 1\n", "line 1: the labels do not end")]
+    [InlineData("# TYPE \"a gauge\n", "line 1: a metric name is missing")]
+    public void Names_InQuotesThatAreNone_EndTheReading(string text, string expected) => Assert.Equal(expected, Read(text, false).Error);
+
     [Fact]
     public void Text_TheFormatsOwnExample_IsReadWhole()
     {

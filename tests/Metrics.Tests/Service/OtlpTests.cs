@@ -21,13 +21,31 @@ public sealed class OtlpTests
     [InlineData("process_cpu_seconds", "s", true, false, "process_cpu_seconds_total")]
     [InlineData("2xx..count", "", false, true, "_2xx_count")]
     public void Metric_NamesFollowTheCompatibilityRules(string name, string unit, bool counter, bool gauge, string expected) =>
-        Assert.Equal(expected, OtlpNames.Metric(name, unit, counter, gauge));
+        Assert.Equal(expected, new OtlpNames(OtlpTranslation.UnderscoreEscapingWithSuffixes).Metric(name, unit, counter, gauge));
 
     [Theory]
     [InlineData("http.route", "http_route")]
     [InlineData("9lives", "key_9lives")]
     [InlineData("ok_1", "ok_1")]
-    public void Label_NamesFollowTheCompatibilityRules(string name, string expected) => Assert.Equal(expected, OtlpNames.Label(name));
+    public void Label_NamesFollowTheCompatibilityRules(string name, string expected) => Assert.Equal(expected, new OtlpNames(OtlpTranslation.UnderscoreEscapingWithoutSuffixes).Label(name));
+
+    [Theory]
+    [InlineData("http.server.request.duration", "s", false, false, "http_server_request_duration", "http.server.request.duration_seconds")]
+    [InlineData("requests", "{request}", true, false, "requests", "requests_total")]
+    [InlineData("requests.total", "1", true, false, "requests_total", "requests_total")]
+    [InlineData("cpu.ratio", "1", false, true, "cpu_ratio", "cpu_ratio")]
+    [InlineData("speed", "m/s", false, true, "speed", "speed_meters_per_second")]
+    [InlineData("io.by.second", "By/s", true, false, "io_by_second", "io.by.second_bytes_per_second_total")]
+    [InlineData("process.cpu.seconds", "s", true, false, "process_cpu_seconds", "process.cpu.seconds_total")]
+    [InlineData("2xx..__count", "", false, true, "_2xx___count", "2xx..__count")]
+    [InlineData("Größe", "By", false, true, "Gr_e", "Größe_bytes")]
+    public void Metric_OtherTranslations_AreThoseOfPrometheus(string name, string unit, bool counter, bool gauge, string withoutSuffixes, string unescaped)
+    {
+        Assert.Equal(withoutSuffixes, new OtlpNames(OtlpTranslation.UnderscoreEscapingWithoutSuffixes).Metric(name, unit, counter, gauge));
+        Assert.Equal(unescaped, new OtlpNames(OtlpTranslation.NoUTF8EscapingWithSuffixes).Metric(name, unit, counter, gauge));
+        Assert.Equal(name, new OtlpNames(OtlpTranslation.NoTranslation).Metric(name, unit, counter, gauge));
+        Assert.Equal("http.route", new OtlpNames(OtlpTranslation.NoTranslation).Label("http.route"));
+    }
 
     [Fact]
     public async Task Export_GaugesSumsAndHistograms_AreStoredUnderPrometheusNames()

@@ -142,7 +142,7 @@ public sealed class PushTests
     {
         await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxSamplesPerFrame", "4")]);
         using var client = await host.OpenAsync("s1", ("job", "api"));
-        await client.DeclareAsync(PushClient.Series(1, "m"), PushClient.Series(2, "9bad"), PushClient.Series(3, "m", ("a-b", "x")));
+        await client.DeclareAsync(PushClient.Series(1, "m"), PushClient.Series(2, ""), PushClient.Series(3, "m", ("", "x")));
         Assert.Equal((2u, RefusalReason.BadName), Of(await client.RefusalAsync()));
         Assert.Equal((3u, RefusalReason.BadLabel), Of(await client.RefusalAsync()));
         await client.DeclareAsync(PushClient.Series(4, "m", ("job", " ")), PushClient.Series(5, "m", ("job", "a\0b")));
@@ -201,7 +201,7 @@ public sealed class PushTests
     {
         await using var host = await MetricsHost.StartAsync();
         using var client = await host.OpenAsync("s1", ("job", "api"));
-        await client.DeclareAsync([.. Enumerable.Range(1, bad).Select(i => PushClient.Series((uint)i, "9bad"))]);
+        await client.DeclareAsync([.. Enumerable.Range(1, bad).Select(i => PushClient.Series((uint)i, ""))]);
         await CheckAsync(RefusalReason.BadName, samples: 0);
 
         await client.SendAsync(1, [.. Enumerable.Range(1, bad).Select(i => ((uint)i, Now, 1.0))]);

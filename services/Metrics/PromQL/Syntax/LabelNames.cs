@@ -7,6 +7,10 @@ internal static class LabelNames
     public static bool IsLegacy(string name) =>
         name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_');
 
+    /// <summary>[a-zA-Z_:][a-zA-Z0-9_:]*: a metric name that may be written without quotes.</summary>
+    public static bool IsLegacyMetric(string name) =>
+        name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or ':');
+
     /// <summary>Any text that is not empty and is UTF-8.</summary>
     public static bool IsValid(string name) => name.Length > 0 && GoText.IsValidUtf8(name);
 
