@@ -1,31 +1,42 @@
+using System.Globalization;
 using System.Net.Http.Headers;
 using Google.Protobuf;
 using Prometheus.Write.V1;
 
 namespace Vigil.StandingQueries;
 
-/// <summary>The samples: gauges about 50 with three decimals, a sample a second, as bodies of Prometheus' remote write.</summary>
-internal sealed class Feed(int series)
+/// <summary>
+/// The samples, one a second, as bodies of Prometheus' remote write: gauges about 50 with three decimals, or the buckets of histograms, each of which counts some ten
+/// requests a second that take up to 0.6 s.
+/// </summary>
+/// <param name="sources">Gauges, or histograms.</param>
+/// <param name="histograms">They are histograms.</param>
+internal sealed class Feed(int sources, bool histograms)
 {
     private const int SeriesPerBody = 1_000;
     private const int HistorySeconds = 300;
 
-    public int Series => series;
+    private static readonly double[] Bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, double.PositiveInfinity];
+
+    private readonly double[] counts = new double[histograms ? sources * Bounds.Length : 0];
+
+    public int Series => histograms ? counts.Length : sources;
 
     /// <summary>One alert in a hundred fires.</summary>
-    public IReadOnlyList<string> Queries(int count) =>
-        [.. Enumerable.Range(0, count).Select(q => FormattableString.Invariant($"avg_over_time(m{{job=\"bench\",i=\"{q % series}\"}}[5m]) > {(q % 100 == 0 ? 40 : 60) + q / 1e6:0.######}"))];
+    public IReadOnlyList<string> Queries(int count) => [.. Enumerable.Range(0, count).Select(q => histograms
+        ? FormattableString.Invariant($"histogram_quantile(0.99, sum by (le) (rate(h_bucket{{job=\"bench\",i=\"{q % sources}\"}}[5m]))) > {(q % 100 == 0 ? 0.1 : 2) + q / 1e6:0.######}")
+        : FormattableString.Invariant($"avg_over_time(m{{job=\"bench\",i=\"{q % sources}\"}}[5m]) > {(q % 100 == 0 ? 40 : 60) + q / 1e6:0.######}"))];
 
     /// <summary>Five minutes up to now.</summary>
     public IEnumerable<byte[]> History()
     {
         var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
-        for (var start = 0; start < series; start += SeriesPerBody)
-            yield return Body(start, Math.Min(series, start + SeriesPerBody), now - HistorySeconds * 1_000, HistorySeconds);
+        for (var start = 0; start < Series; start += SeriesPerBody)
+            yield return Body(start, Math.Min(Series, start + SeriesPerBody), now - HistorySeconds * 1_000, HistorySeconds);
     }
 
     /// <summary>One sample of every series, now.</summary>
-    public byte[] Round() => Body(0, series, TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds(), 1);
+    public byte[] Round() => Body(0, Series, TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds(), 1);
 
     public async Task SendAsync(HttpClient http, ISide side, byte[] body, CancellationToken ct)
     {
@@ -37,20 +48,26 @@ internal sealed class Feed(int series)
         if (!response.IsSuccessStatusCode) throw new InvalidOperationException($"{side.Write}: {response.StatusCode} {await response.Content.ReadAsStringAsync(ct)}");
     }
 
-    private static byte[] Body(int from, int to, long start, int samples)
+    private byte[] Body(int from, int to, long start, int samples)
     {
         var request = new WriteRequest();
         for (var i = from; i < to; i++)
         {
             var one = new TimeSeries
             {
-                Labels = { new Label { Name = "__name__", Value = "m" }, new Label { Name = "i", Value = $"{i}" }, new Label { Name = "job", Value = "bench" } },
+                Labels = { new Label { Name = "__name__", Value = histograms ? "h_bucket" : "m" }, new Label { Name = "i", Value = $"{(histograms ? i / Bounds.Length : i)}" }, new Label { Name = "job", Value = "bench" } },
             };
-            for (var s = 0; s < samples; s++) one.Samples.Add(new Sample { Timestamp = start + s * 1_000, Value = Random.Shared.Next(40_000, 60_000) / 1e3 });
+            if (histograms) one.Labels.Add(new Label { Name = "le", Value = Text(Bounds[i % Bounds.Length]) });
+            for (var s = 0; s < samples; s++) one.Samples.Add(new Sample { Timestamp = start + s * 1_000, Value = histograms ? Counted(i) : Random.Shared.Next(40_000, 60_000) / 1e3 });
             request.Timeseries.Add(one);
         }
         return Literal(request.ToByteArray());
     }
+
+    /// <summary>The bucket's count a second later; more of those with a higher bound, as cumulative counts are.</summary>
+    private double Counted(int bucket) => counts[bucket] += Math.Round(10 * Math.Min(Bounds[bucket % Bounds.Length], 0.6) / 0.6);
+
+    private static string Text(double bound) => double.IsPositiveInfinity(bound) ? "+Inf" : bound.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Snappy's block format with nothing but literals of 64 kB at most.</summary>
     private static byte[] Literal(byte[] data)

@@ -38,7 +38,7 @@ internal sealed class MetricsInstruments
         standingEvaluations = meter.CreateCounter<long>("vigil.metrics.standing.evaluations", "{evaluation}", "Evaluations of watched expressions, by mode: incremental from samples as they came, or full from samples that were read.");
         standingMicroseconds = meter.CreateCounter<long>("vigil.metrics.standing.microseconds", "us", "Processor's time of these evaluations, by mode; of the full ones partly an estimate.");
         StandingExpressions = meter.CreateUpDownCounter<long>("vigil.metrics.standing.expressions", "{expression}", "Expressions whose value is kept up to date from sample to sample.");
-        StandingRefused = meter.CreateCounter<long>("vigil.metrics.standing.refused", "{expression}", "Expressions that are evaluated in full, though they have a plan, by cause.");
+        StandingRefused = meter.CreateCounter<long>("vigil.metrics.standing.refused", "{expression}", "Watched expressions that are evaluated in full, by cause: their shape, a window that is too long, or data that a plan does not deal with.");
         StandingReads = meter.CreateCounter<long>("vigil.metrics.standing.reads", "{read}", "Times that the samples of a selection were read, because it was new or something was missed.");
         Series = meter.CreateUpDownCounter<long>("vigil.metrics.series", "{series}", "Series in the grains of this process.");
         JournalRows = meter.CreateCounter<long>("vigil.metrics.journal.rows", "{row}", "Rows made durable.");

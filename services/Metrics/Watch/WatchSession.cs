@@ -98,7 +98,8 @@ internal sealed class WatchSession(
             throw TooMany($"{options.MaxWatchesPerCaller} expressions are watched with this token, on all of its calls", nameof(MetricsOptions.MaxWatchesPerCaller));
         var heartbeat = TimeSpan.FromMilliseconds(register.HeartbeatMs == 0 ? DefaultHeartbeatMs : register.HeartbeatMs);
         var (id, expr, refused) = (register.WatchId, register.Expr, Refused(register.Expr, out var parsed));
-        if (refused is null && parsed is not null && compiler.Leaves(parsed) is [var first, ..])
+        var tooLong = false;
+        if (refused is null && parsed is not null && compiler.Leaves(parsed, out tooLong) is [var first, ..])
         {
             var watch = new GroupWatch(++watches, id, expr, heartbeat);
             var group = GroupOf(first);
@@ -106,6 +107,7 @@ internal sealed class WatchSession(
             group.Add(watch);
             return;
         }
+        if (refused is null) instruments.StandingRefused.Add(1, new KeyValuePair<string, object?>("cause", tooLong ? "window" : "shape"));
         FollowAlone(id, expr, refused, heartbeat);
     }
 

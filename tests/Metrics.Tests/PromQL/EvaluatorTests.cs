@@ -125,6 +125,14 @@ public sealed class EvaluatorTests
         Assert.Equal([8_000, 9_000, 10_000], Assert.Single(matrix.Series).Times.ToArray());
     }
 
+    [Theory]
+    [InlineData(double.PositiveInfinity, "+Inf")]
+    [InlineData(double.NaN, "NaN")]
+    [InlineData(1234.5, "1.23e+03")]
+    [InlineData(0.000012345, "1.23e-05")]
+    [InlineData(12.345, "12.3")]
+    public void Float_WithThreeDigits_IsThatOfGo(double value, string expected) => Assert.Equal(expected, GoText.FloatG(value, 3));
+
     [Fact]
     public void Evaluate_OfRateOverGauge_Remarks()
     {

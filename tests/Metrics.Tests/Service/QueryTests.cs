@@ -237,6 +237,26 @@ public sealed class QueryTests
     }
 
     [Fact]
+    public async Task Watch_ExpressionsWithoutAPlan_AreCountedByCause()
+    {
+        await using var host = await MetricsHost.StartAsync(settings: [("Metrics:MaxStandingWindow", "01:00:00")]);
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        foreach (var expr in new[] { "avg_over_time(m[1h])", "avg_over_time(m[61m])", "sum(m offset 1h)", "topk(1, m)", "1 +" })
+        {
+            await RegisterAsync(watch, expr, expr);
+            await NextAsync(watch, e => e.WatchId == expr);
+        }
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(host.HttpAddress, "/metrics"));
+        request.Headers.Authorization = new("Bearer", MetricsHost.Token);
+        using var response = await http.SendAsync(request).DefaultTimeout();
+        var counted = (await response.Content.ReadAsStringAsync().DefaultTimeout()).Split('\n').Where(l => l.StartsWith("vigil_metrics_standing_refused_total", StringComparison.Ordinal)).ToArray();
+        Assert.Equal(2, counted.Length);
+        Assert.Single(counted, l => l.Contains("cause=\"window\"", StringComparison.Ordinal) && l.EndsWith(" 2", StringComparison.Ordinal));
+        Assert.Single(counted, l => l.Contains("cause=\"shape\"", StringComparison.Ordinal) && l.EndsWith(" 1", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task StandingQuery_ToldOfSamplesAfterItsLastFollowerLeft_DoesNotComeBackToLife()
     {
         await using var host = await MetricsHost.StartAsync();

@@ -170,6 +170,37 @@ public sealed class StandingGroupTests
     }
 
     [Fact]
+    public async Task StandingGroup_PutOffForAMinute_IsAnErrorUntilItIsEvaluated()
+    {
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: ("Metrics:StandingQueryShare", "0.05"));
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        await client.SendAsync(1, [.. Enumerable.Range(1 - StandingDebt.Samples, StandingDebt.Samples).Select(i => (1u, Now + i, 1.0))]);
+        await client.AckAsync();
+        StandingDebt.Owe(host, TimeSpan.FromSeconds(90));
+        var group = Group(host);
+        // Reading the samples was work, which is not paid for.
+        Assert.Empty((await group.NextAsync(Poll("sum_over_time(m[10m])")).DefaultTimeout()).Changes);
+
+        Assert.Equal(StandingResult.PutOff, (await AfterSecondsAsync()).Error);
+        var value = await AfterSecondsAsync();
+        Assert.Null(value.Error);
+        Assert.Equal(StandingDebt.Samples, Assert.Single(value.Vector).Value);
+
+        async Task<StandingValue> AfterSecondsAsync()
+        {
+            StandingValue? value = null;
+            await Waiting.Until(async () =>
+            {
+                clock.Advance(TimeSpan.FromSeconds(1));
+                value = (await group.NextAsync(new StandingPoll { Session = "test" })).Changes.SingleOrDefault().Value;
+                return value is not null;
+            }, "the expression has a value or an error");
+            return value!;
+        }
+    }
+
+    [Fact]
     public async Task StandingGroup_UnknownSession_HasToAddItsWatches()
     {
         await using var host = await MetricsHost.StartAsync(clock: clock);

@@ -10,6 +10,9 @@ namespace Vigil.Metrics.Tests.Watch;
 /// <summary>Expressions that are kept up to date from sample to sample have the value that the full evaluation has.</summary>
 public sealed class StandingPlanTests
 {
+    /// <summary>Two of them are the same, and one is none.</summary>
+    private static readonly string[] Bounds = ["0.1", "1", "1.0", "2.5", "+Inf", "+Inf", "x"];
+
     private static readonly PlanCompiler Compiler = new(300_000, 86_400_000);
 
     [Theory]
@@ -44,6 +47,24 @@ public sealed class StandingPlanTests
     [InlineData("a > on (i) b")]
     [InlineData("a / a")]
     [InlineData("count(a > 2) > (1 + 1)")]
+    [InlineData("a and b")]
+    [InlineData("a unless on (i) b")]
+    [InlineData("a or b")]
+    [InlineData("a or ignoring (i) b")]
+    [InlineData("-(a or -a)")]
+    [InlineData("sum(a or b)")]
+    [InlineData("avg by (g) (b unless a > 2)")]
+    [InlineData("sum by (g) (rate(a[30s])) or on (g) vector(0)")]
+    [InlineData("sum(rate(a[30s])) > on () vector(0.5)")]
+    [InlineData("rate(a[30s]) > 0.1 and on (i) avg_over_time(b[1m]) < 5")]
+    [InlineData("a > 3 unless on (g) b and on (i) a < 100")]
+    [InlineData("histogram_quantile(0.9, h)")]
+    [InlineData("histogram_quantile(0.99, sum by (le) (rate(h[30s]))) > 0.5")]
+    [InlineData("histogram_quantile(0.5, sum by (g, le) (increase(h[1m])))")]
+    [InlineData("histogram_quantile(0.9, {__name__=~\"h|a\"})")]
+    [InlineData("histogram_quantile(1.5, h)")]
+    [InlineData("histogram_quantile(0.9, rate(h[30s])) > 0.2 and on (g) sum by (g) (rate(a[30s])) > 0")]
+    [InlineData("histogram_fraction(0, 0.5, rate(h[30s]))")]
     public void StandingPlan_OnAnyStream_HasTheValueOfTheFullEvaluation(string text)
     {
         Prop.ForAll<int[]>(stream => Differences(text, stream) is { } difference ? false.Label(difference) : true.Label("")).QuickCheckThrowOnFailure();
@@ -55,6 +76,10 @@ public sealed class StandingPlanTests
     [InlineData("quantile_over_time(0.9, a[30s])")]
     [InlineData("min_over_time(a[20s]) + max_over_time(a[20s])")]
     [InlineData("sum_over_time(a[2m])")]
+    [InlineData("histogram_quantile(0.99, sum by (le) (rate(h[30s]))) > 0.5")]
+    [InlineData("a > 3")]
+    [InlineData("sum by (g) (a or b)")]
+    [InlineData("rate(a[30s]) > 0.1 and on (i) avg_over_time(b[1m]) < 5")]
     public void StandingPlan_OnALongStream_HasTheValueOfTheFullEvaluation(string text)
     {
         for (var seed = 1; seed <= 4; seed++)
@@ -66,8 +91,11 @@ public sealed class StandingPlanTests
 
     [Theory]
     [InlineData("absent(a)")]
-    [InlineData("a and b")]
     [InlineData("topk(1, a)")]
+    [InlineData("a and topk(1, b)")]
+    [InlineData("a and on (__name__) b")]
+    [InlineData("histogram_quantile(scalar(b), a)")]
+    [InlineData("vector(1)")]
     [InlineData("a @ 5")]
     [InlineData("rate(a[1m:5s])")]
     [InlineData("time()")]
@@ -79,7 +107,8 @@ public sealed class StandingPlanTests
     public void Compile_OtherExpressions_HaveNoPlan(string text)
     {
         Assert.True(PromQlParser.TryParse(text, out var expr, out var error), error?.ToString());
-        Assert.Empty(Compiler.Leaves(expr));
+        Assert.Empty(Compiler.Leaves(expr, out var tooLong));
+        Assert.Equal(text.Contains("2d", StringComparison.Ordinal), tooLong);
     }
 
     [Theory]
@@ -92,7 +121,7 @@ public sealed class StandingPlanTests
     public void Plan_OfAWindowAMillisecondLongerThanAllowed_IsNone(string text, int leaves)
     {
         Assert.True(PromQlParser.TryParse(text, out var expr, out _));
-        Assert.Equal(leaves, Compiler.Leaves(expr).Count);
+        Assert.Equal((leaves, leaves == 0), (Compiler.Leaves(expr, out var tooLong).Count, tooLong));
     }
 
     [Fact]
@@ -133,6 +162,62 @@ public sealed class StandingPlanTests
     }
 
     [Fact]
+    public void StandingPlan_StaleMarkerAhead_EndsTheSeriesWhenItIsReached()
+    {
+        var selections = new List<StandingSelection>();
+        var plan = Plan("a > 0", selections);
+        selections[0].Known(0);
+        var series = selections[0].Find(Labels("a", 0));
+        selections[0].Insert(series, 400_000, 1);
+        selections[0].Insert(series, 405_000, Samples.Stale);
+        Assert.Single(plan.Evaluate(400_000));
+        Assert.Equal(405_000, plan.NextChange);
+        Assert.Empty(plan.Evaluate(405_000));
+    }
+
+    [Theory]
+    [InlineData("sum_over_time(a[3h])")]
+    [InlineData("avg_over_time(a[3h])")]
+    public void RunningSum_LongWindowsOfFractions_AreEqualButForTheLastDigits(string text)
+    {
+        var random = new Random(7);
+        var selections = new List<StandingSelection>();
+        var plan = Plan(text, selections);
+        PromQlParser.TryParse(text, out var expr, out _);
+        selections[0].Known(0);
+        var series = selections[0].Find(Labels("a", 0));
+        var (times, values) = (new List<long>(), new List<double>());
+        for (var i = 1; i <= 2 * RunningSum.LongWindow; i++)
+        {
+            times.Add(i * 1_000L);
+            values.Add(random.NextDouble() * Math.Pow(10, random.Next(-3, 4)));
+            selections[0].Insert(series, times[^1], values[^1]);
+            var value = Assert.Single(plan.Evaluate(times[^1])).Value;
+            if (i % 512 is not (0 or 1)) continue;
+            var source = new PrefetchedSeries();
+            source.Add(SelectorCollector.Collect(expr!, new StepGrid(times[^1], 1, 1), new EvaluationOptions()).Single().Selector, [new SeriesSamples(series.Labels, times.ToArray(), values.ToArray())]);
+            var full = Assert.Single(((VectorValue)Evaluator.Instant(text, expr!, times[^1], source, new EvaluationOptions()).Value).Elements).Value;
+            if (i <= RunningSum.LongWindow) Assert.Equal(full, value);
+            else Assert.InRange(value / full, 1 - 1e-14, 1 + 1e-14);
+        }
+    }
+
+    [Theory]
+    [InlineData(RunningSum.LongWindow, 0.1, false)]
+    [InlineData(RunningSum.LongWindow + 1, 0.1, true)]
+    [InlineData(RunningSum.LongWindow, 1, true)]
+    [InlineData(RunningSum.LongWindow + 1, double.PositiveInfinity, false)]
+    public void RunningSum_OfFractionsInAWindowBeyondTheLimit_AnswersByItself(int samples, double last, bool answers)
+    {
+        var fold = new RunningSum(mean: false);
+        var values = Enumerable.Repeat(last == 1 ? 1 : 0.1, samples - 1).Append(last).ToArray();
+        foreach (var value in values) fold.Add(value);
+        var window = new Window(Enumerable.Range(1, samples).Select(i => (long)i).ToArray(), values, samples, samples, samples);
+        Assert.Equal(answers, fold.TryValue(window, out var sum));
+        if (answers) Assert.Equal(values.Sum(), sum, 1e-9);
+    }
+
+    [Fact]
     public void RunningSum_LargeSamplesLeave_SmallOnesAreNotLost()
     {
         var random = new Random(5);
@@ -170,12 +255,15 @@ public sealed class StandingPlanTests
         var plan = Plan(text, selections);
         PromQlParser.TryParse(text, out var expr, out _);
         var store = new Dictionary<LabelSet, SortedList<long, double>>();
+        var histograms = text.Contains("histogram", StringComparison.Ordinal);
         var now = 1_000_000L;
         foreach (var selection in selections) selection.Known(0);
         for (var step = 0; step < stream.Length; step++)
         {
             var random = new Random(stream[step]);
-            var labels = Labels(random.Next(2) == 0 ? "a" : "b", random.Next(3));
+            var labels = histograms && random.Next(4) > 0
+                ? Labels("h", random.Next(2)).With("le", Bounds[random.Next(Bounds.Length)])
+                : Labels(random.Next(2) == 0 ? "a" : "b", random.Next(3));
             now += random.Next(20) switch
             {
                 0 => 400_000,

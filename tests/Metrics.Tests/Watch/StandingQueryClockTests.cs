@@ -77,5 +77,36 @@ public sealed class StandingQueryClockTests
         Assert.Equal(7, (await query.NextAsync(first.Version, TimeSpan.FromHours(1)).DefaultTimeout()).CauseReceivedUnixUs);
     }
 
+    [Fact]
+    public async Task StandingQuery_PutOffForAMinute_IsAnErrorUntilItIsEvaluated()
+    {
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: ("Metrics:StandingQueryShare", "0.05"));
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        await client.DeclareAsync(1, "m");
+        await client.SendAsync(1, [.. Enumerable.Range(1 - StandingDebt.Samples, StandingDebt.Samples).Select(i => (1u, Now + i, 1.0))]);
+        await client.AckAsync();
+        StandingDebt.Owe(host, TimeSpan.FromSeconds(90));
+        var query = Query(host, "sum_over_time(m[10m])");
+        var first = await query.NextAsync(-1, TimeSpan.Zero).DefaultTimeout();
+        Assert.Equal(StandingDebt.Samples, Assert.Single(first.Vector).Value);
+
+        var second = await AfterSecondsAsync(query.NextAsync(first.Version, TimeSpan.FromHours(1)));
+        Assert.Equal((StandingResult.PutOff, first.EvaluatedAt), (second.Error, second.EvaluatedAt));
+        var third = await AfterSecondsAsync(query.NextAsync(second.Version, TimeSpan.FromHours(1)));
+        Assert.Null(third.Error);
+        Assert.Equal(StandingDebt.Samples, Assert.Single(third.Vector).Value);
+
+        async Task<StandingValue> AfterSecondsAsync(Task<StandingValue> next)
+        {
+            // A timer that fell due is armed again once its work is done: time has to go on for the next.
+            await Waiting.Until(() =>
+            {
+                if (!next.IsCompleted) clock.Advance(TimeSpan.FromSeconds(1));
+                return Task.FromResult(next.IsCompleted);
+            }, "the query has another value");
+            return await next;
+        }
+    }
+
     private static IStandingQueryGrain Query(MetricsHost host, string expr) => host.Services.GetRequiredService<IGrainFactory>().GetGrain<IStandingQueryGrain>(expr);
 }

@@ -5,7 +5,8 @@ namespace Vigil.Metrics.PromQL;
 /// <summary>Quantiles and fractions of classic histograms: cumulative counts in series that differ in the label "le".</summary>
 internal static class ClassicHistograms
 {
-    private const string BucketLabel = "le";
+    /// <summary>The label that tells the buckets of a histogram apart.</summary>
+    public const string BucketLabel = "le";
 
     /// <summary>Counts closer together than this part of themselves are held for equal.</summary>
     private const double SmallDelta = 1e-12;
@@ -79,7 +80,10 @@ internal static class ClassicHistograms
         return histograms;
     }
 
-    private static (double Value, Correction? Forced) QuantileOf(double q, Bucket[] buckets)
+    /// <summary>The q-quantile of a histogram, and what had to be mended for it.</summary>
+    /// <param name="q">0 to 1; below and above it the value is infinite.</param>
+    /// <param name="buckets">Cumulative, by rising bounds, at least one; may be changed.</param>
+    public static (double Value, Correction? Forced) QuantileOf(double q, Span<Bucket> buckets)
     {
         if (double.IsNaN(q)) return (double.NaN, null);
         if (q < 0) return (double.NegativeInfinity, null);
@@ -104,7 +108,7 @@ internal static class ClassicHistograms
     }
 
     /// <summary>Cumulative counts cannot fall: a bucket below its predecessor (counts scraped apart, or rounding) takes its value.</summary>
-    private static Correction? MakeMonotonic(Bucket[] buckets)
+    private static Correction? MakeMonotonic(Span<Bucket> buckets)
     {
         Correction? forced = null;
         var previous = buckets[0].Count;
@@ -141,7 +145,11 @@ internal static class ClassicHistograms
         return difference / Math.Min(sum, double.MaxValue) < SmallDelta;
     }
 
-    private static double FractionOf(double lower, double upper, Bucket[] buckets)
+    /// <summary>The share of a histogram's observations between two bounds.</summary>
+    /// <param name="lower">The lower bound.</param>
+    /// <param name="upper">The upper bound.</param>
+    /// <param name="buckets">Cumulative, by rising bounds, at least one.</param>
+    public static double FractionOf(double lower, double upper, Span<Bucket> buckets)
     {
         if (!double.IsPositiveInfinity(buckets[^1].UpperBound)) return double.NaN;
         var count = buckets[^1].Count;
@@ -150,7 +158,7 @@ internal static class ClassicHistograms
     }
 
     /// <summary>How many observations are below a value, with a linear share of the bucket it falls in.</summary>
-    private static double RankOf(double value, Bucket[] buckets)
+    private static double RankOf(double value, ReadOnlySpan<Bucket> buckets)
     {
         var total = buckets[^1].Count;
         // With a first bound above zero all observations are held for positive.

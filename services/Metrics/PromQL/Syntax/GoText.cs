@@ -25,9 +25,10 @@ internal static class GoText
     /// <summary>fmt's %g (and %v) of a float: like <see cref="Float(double)"/>, but with an exponent below 1e-4 and from 1e6.</summary>
     public static string FloatG(double value) => Float(value, 1e-4, 1e6);
 
-    /// <summary>fmt's %.Ng of a finite float: at most N digits that count, with an exponent below 1e-4 and from 10^N.</summary>
+    /// <summary>fmt's %.Ng of a float: at most N digits that count, with an exponent below 1e-4 and from 10^N.</summary>
     public static string FloatG(double value, int digits)
     {
+        if (!double.IsFinite(value)) return Float(value);
         var text = value.ToString($"E{digits - 1}", CultureInfo.InvariantCulture);
         var at = text.IndexOf('E', StringComparison.Ordinal);
         var exponent = int.Parse(text.AsSpan(at + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);

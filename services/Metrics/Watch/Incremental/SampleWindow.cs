@@ -109,7 +109,12 @@ internal sealed class SampleWindow(StandingMemory memory, IWindowFold? fold)
             past++;
             Changed = true;
         }
-        if (stale is { Count: > 0 }) stale.RemoveAll(t => t <= from);
+        if (stale is { Count: > 0 })
+        {
+            // A marker that lay ahead may have come into sight.
+            Changed = true;
+            stale.RemoveAll(t => t <= from);
+        }
         if (fold is null || !(disturbed || fold.NeedsRebuild)) return;
         fold.Clear();
         foreach (var value in Values) fold.Add(value);
