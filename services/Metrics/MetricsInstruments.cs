@@ -46,6 +46,8 @@ internal sealed class MetricsInstruments
         storageFailures = meter.CreateCounter<long>("vigil.metrics.storage.failures", "{read}", "Reads of the database that failed, by cause: damaged where a stored row is, unavailable where the database could not be asked.");
         JournalCommit = meter.CreateHistogram<double>("vigil.metrics.journal.commit.duration", "s", "Time of one group commit.");
         Checkpoints = meter.CreateHistogram<double>("vigil.metrics.checkpoint.duration", "s", "Time of one grain's checkpoint.");
+        RollupPagesDamaged = meter.CreateCounter<long>("vigil.metrics.rollups.damaged", "{page}", "Times that a damaged page of rollups was met, and what is finer was read in its place.");
+        PagesRolledUp = meter.CreateCounter<long>("vigil.metrics.rollups.pages", "{page}", "Pages of samples that were rolled up.");
         QueriesRefused = meter.CreateCounter<long>("vigil.metrics.queries.refused", "{query}", "Requests of the Prometheus API answered with an error, by its type.");
         QueriesRunning = meter.CreateUpDownCounter<long>("vigil.metrics.queries.running", "{query}", "Queries being evaluated, watched expressions not counted.");
         SlowQueries = meter.CreateCounter<long>("vigil.metrics.queries.slow", "{query}", "Queries that took as long as the log of slow queries begins at, by kind.");
@@ -86,6 +88,10 @@ internal sealed class MetricsInstruments
     public Histogram<double> JournalCommit { get; }
 
     public Histogram<double> Checkpoints { get; }
+
+    public Counter<long> RollupPagesDamaged { get; }
+
+    public Counter<long> PagesRolledUp { get; }
 
     public Counter<long> QueriesRefused { get; }
 

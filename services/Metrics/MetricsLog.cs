@@ -70,4 +70,10 @@ internal static partial class MetricsLog
 
     [LoggerMessage(14, LogLevel.Warning, "{Expression} is evaluated in full: {Reason}", EventName = "StandingQueryInFull")]
     public static partial void StandingQueryInFull(ILogger logger, string expression, string reason);
+
+    [LoggerMessage(31, LogLevel.Error, "Row {Page} of metric_rollups, of grain {Grain}, is damaged: what is finer is read in its place", EventName = "RollupPageDamaged")]
+    public static partial void RollupPageDamaged(ILogger logger, long page, long grain, Exception cause);
+
+    [LoggerMessage(32, LogLevel.Error, "Samples of {Grain} cannot be rolled up any further; they are read one by one instead", EventName = "RollUpStopped")]
+    public static partial void RollUpStopped(ILogger logger, string grain, Exception cause);
 }

@@ -88,6 +88,10 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(typeof(TimeSpan), "00:10:00", "3660.00:00:00")]
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(31);
 
+    /// <summary>Sealed samples are rolled up once the oldest of those that are not is this old. Until then queries over long ranges read them one by one.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
+    public TimeSpan RollupDelay { get; set; } = TimeSpan.FromHours(2);
+
     /// <summary>Samples younger than this are held in memory; older ones are read from the database when a query asks.</summary>
     [Range(typeof(TimeSpan), "00:01:00", "31.00:00:00")]
     public TimeSpan MemoryWindow { get; set; } = TimeSpan.FromHours(2);
@@ -194,6 +198,9 @@ internal sealed class MetricsOptions : IValidatedOptions
     /// <summary>Standing queries that may follow one service grain.</summary>
     [Range(1, 1_000_000)]
     public int MaxSubscribersPerShard { get; set; } = 10_000;
+
+    /// <summary>Minutes outlive the samples they are made of, so that there have to be some of every series.</summary>
+    public bool KeepsMinutesLonger => false;
 
     /// <inheritdoc/>
     public IEnumerable<OptionFault> Validate()

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
 using Vigil.Metrics.Dependencies;
 using Vigil.Metrics.Query;
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Rules;
 using Vigil.Metrics.Scrape;
 using Vigil.Metrics.Series;
@@ -22,6 +23,10 @@ internal static class MetricsServices
         services.AddMigrations("metrics", MetricsMigrations.All);
         services.AddMigrations(HistogramStore.Component, HistogramStore.Migrations);
         services.AddSingleton<MetricsInstruments>();
+        services.AddMigrations(RollupMigrations.Component, RollupMigrations.All);
+        services.AddSingleton<RollupReader>();
+        services.AddSingleton<RollupWriter>();
+        services.AddSingleton<RollupStore>();
         services.AddSingleton<MetricsStore>();
         services.AddSingleton<Journal>();
         // Started before the silo and stopped after it: what grains take in until then still becomes durable.

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Diagnostics;
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
 using Vigil.ServiceDefaults;
@@ -10,12 +11,14 @@ namespace Vigil.Metrics.Grains;
 /// Writes the state of one grain out, trims its journal, lets old samples leave memory and, once an hour, the database. Runs in
 /// the grain's turns and lets other calls in between its steps; see <see cref="MetricsStore"/> for why that is safe.
 /// </summary>
-internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsStore store, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
+internal sealed class Checkpointer(
+    string grain, ServiceSeries state, MetricsStore store, RollupWriter rollupWriter, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
 {
     private const int PagesPerStep = 100;
     private const long HourMs = 3_600_000;
 
     private readonly HistogramCheckpoint histograms = new(grain, state.Table, store.Histograms);
+    private readonly RollupCheckpoint rollups = new(grain, rollupWriter, options, instruments, log);
     private readonly CheckpointStep step = new();
     private Task<bool>? running;
     private long retainedAt = long.MinValue;
@@ -46,7 +49,11 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
             var calm = JournalBytes < options.CheckpointJournalBytes;
             await WriteAsync(now);
             // In a flood, which is when the journal and not the clock asks for checkpoints, the next journal needs the space at once.
-            if (calm) await store.ShrinkAsync(CancellationToken.None);
+            if (calm)
+            {
+                await rollups.RunAsync(now);
+                await store.ShrinkAsync(CancellationToken.None);
+            }
             if (now - HourMs >= retainedAt)
             {
                 await RetainAsync(now);
@@ -104,6 +111,7 @@ internal sealed class Checkpointer(string grain, ServiceSeries state, MetricsSto
             throw;
         }
         step.Succeeded();
+        if (!saved.Sealed.IsEmpty) rollups.Sealed(bucket, saved.First);
         return count;
     }
 

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using Orleans;
 using Orleans.Concurrency;
 using Orleans.Runtime;
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
 using Vigil.ServiceDefaults;
@@ -19,7 +20,7 @@ namespace Vigil.Metrics.Grains;
 /// </remarks>
 [Reentrant]
 internal sealed class MonitoredServiceGrain(
-    MetricsStore store, Journal journal, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
+    MetricsStore store, RollupWriter rollups, Journal journal, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
     : Grain, IMonitoredServiceGrain
 {
     private readonly MetricsOptions options = settings.Value;
@@ -51,7 +52,7 @@ internal sealed class MonitoredServiceGrain(
             store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken), $"service \"{GrainKeys.ServiceOf(key)}\"", instruments, log);
         nextRow = state.AppliedRow + 1;
         foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
-        checkpointer = new Checkpointer(key, state, store, options, instruments, log, bytes);
+        checkpointer = new Checkpointer(key, state, store, rollups, options, instruments, log, bytes);
         notifier = new FollowerNotifier(key, subscriptions, followers, GrainFactory, log);
         instruments.Series.Add(state.Table.Count);
         if (state.Table.Count > 0) MetricsLog.ServiceRestored(log, key, state.Table.Count, state.Streams.Count, bytes);

@@ -1,3 +1,4 @@
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 using Vigil.Metrics.Storage;
 
@@ -6,6 +7,7 @@ namespace Vigil.Metrics.Grains;
 /// <summary>Reads the windows that one request asks for: from memory, and from the database what has left memory.</summary>
 internal sealed class SelectionReader(string grain, SeriesTable table, MetricsStore store, SampleBuffer scratch, SelectRequest request)
 {
+    private readonly RollupSelection rollups = new(grain, store.Rollups, scratch, request.MaxSamples);
     private int series;
     private int samples;
 
@@ -17,13 +19,21 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             var entries = new List<SeriesEntry>();
             table.Find(matchers[i], entries);
             var selector = request.Selectors[i];
-            var older = entries.Any(e => NeedsDatabase(e, selector)) ? await ReadOlderAsync(entries.FindAll(e => NeedsDatabase(e, selector)), selector) : null;
+            var stored = entries.FindAll(e => NeedsDatabase(e, selector));
+            // Native histograms are in no rollup.
+            var foldable = selector.Boundaries is { } boundaries && new RollupRequest(selector.From, selector.To, boundaries).Useful().Count > 0 ? stored.FindAll(e => e.Histograms is null) : [];
+            var folded = foldable.Count > 0 ? await rollups.FoldAsync(foldable, selector) : null;
+            if (folded is not null) stored.RemoveAll(e => e.Histograms is null);
+            var older = stored.Count > 0 ? await ReadOlderAsync(stored, selector) : null;
             var selected = new List<SelectedSeries>(entries.Count);
             foreach (var entry in entries)
             {
                 // Its retention may have ended while another was read.
                 if (!entry.IsThere) continue;
-                var read = older is not null && older.TryGetValue(entry.Id, out var buffer) ? Join(entry, selector, buffer) : Read(entry, selector);
+                SelectedSeries? read;
+                if (folded is not null && folded.TryGetValue(entry.Id, out var fold)) read = fold;
+                else if (older is not null && older.Buffers.TryGetValue(entry.Id, out var buffer)) read = Join(entry, selector, buffer, older);
+                else read = Read(entry, selector);
                 if (entry.Histograms is not null) read = await HistogramSelection.AddAsync(grain, store.Histograms, entry, selector, read);
                 if (read is null) continue;
                 selected.Add(read);
@@ -55,7 +65,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
     }
 
     // What the database has of these series: for all at once, since those of a bucket are in the same pages.
-    private async Task<Dictionary<int, SampleBuffer>> ReadOlderAsync(List<SeriesEntry> entries, SelectorSpec selector)
+    private async Task<Older> ReadOlderAsync(List<SeriesEntry> entries, SelectorSpec selector)
     {
         while (true)
         {
@@ -68,11 +78,12 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
                 older[entries[i].Id] = new SampleBuffer(Math.Min(Expected(entries[i].Samples, selector), request.MaxSamples / entries.Count));
                 evicted[i] = entries[i].Samples.EvictedThrough;
             }
+            var (gone, coarse) = await rollups.LastOfEachAsync(selector, older);
             await store.ReadSamplesAsync(grain, selector.From, Math.Min(evicted.Max(), selector.To), older, request.MaxSamples, CancellationToken.None);
             // A checkpoint may have let more leave memory meanwhile: then look again.
             var same = true;
             for (var i = 0; i < entries.Count; i++) same &= !entries[i].IsThere || evicted[i] == entries[i].Samples.EvictedThrough;
-            if (same) return older;
+            if (same) return new Older(older, gone, coarse);
         }
     }
 
@@ -85,12 +96,15 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         return (int)Math.Clamp(share * samples.Count * 1.02 + SampleBlock.MaxCount, 0, int.MaxValue / 2);
     }
 
-    private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer)
+    private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer, Older older)
     {
         // Where a page reaches over into what is still in memory, the samples are the same.
         entry.Samples.Read(buffer.Count == 0 ? selector.From : buffer.Times[^1] + 1, selector.To, buffer);
         var read = Take(entry, buffer);
-        return read is null || !selector.NewestOnly ? read : read with { Times = [read.Times[^1]], Values = [read.Values[^1]] };
+        if (read is not null && selector.NewestOnly) read = read with { Times = [read.Times[^1]], Values = [read.Values[^1]] };
+        return read is null || !older.Coarse.TryGetValue(entry.Id, out var resolution) || read.Times[0] > older.GoneThrough
+            ? read
+            : read with { ResolutionMs = resolution.PeriodMs(), RolledThrough = older.GoneThrough };
     }
 
     private static SelectedSeries? Take(SeriesEntry entry, SampleBuffer buffer) => buffer.Count == 0
@@ -98,4 +112,10 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         : new SelectedSeries { Labels = entry.Labels, Times = buffer.Times.ToArray(), Values = buffer.Values.ToArray() };
 
     private static SelectReply Limit(string what) => new() { Found = [], LimitHit = $"the query finds {what}" };
+
+    /// <summary>What the database has of some series.</summary>
+    /// <param name="Buffers">By number.</param>
+    /// <param name="GoneThrough">Up to here rollups stand for samples.</param>
+    /// <param name="Coarse">By number, their resolution; only where there are some.</param>
+    private sealed record Older(Dictionary<int, SampleBuffer> Buffers, long GoneThrough, Dictionary<int, Resolution> Coarse);
 }

@@ -1,5 +1,6 @@
 using Orleans;
 using Orleans.Runtime;
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.Grains;
@@ -148,6 +149,14 @@ internal sealed record SelectorSpec
 
     /// <summary>Only the newest sample in the window is wanted.</summary>
     [Id(3)] public bool NewestOnly { get; init; }
+
+    /// <summary>
+    /// The samples between any two of these moments, which rise, need not be told one by one, as far as <see cref="Rollup"/> tells what they come to. Null where each is wanted.
+    /// </summary>
+    [Id(4)] public long[]? Boundaries { get; init; }
+
+    /// <summary>Of each moment in the window the newest sample before it is wanted.</summary>
+    [Id(5)] public bool LooksBack { get; init; }
 }
 
 /// <summary>Several selectors at once.</summary>
@@ -181,6 +190,15 @@ internal sealed record SelectedSeries
 
     /// <summary>The samples that are native histograms, as <see cref="HistogramCodec"/> writes them, at their places; null where the sample is a float. Null where all are.</summary>
     [Id(3)] public byte[]?[]? Histograms { get; init; }
+
+    /// <summary>What stands for more than a sample: at the place of its last one. Null where nothing does.</summary>
+    [Id(4)] public Rollup[]? Rollups { get; init; }
+
+    /// <summary>The coarsest resolution in which samples are given that are deleted, in milliseconds; 0 where none are.</summary>
+    [Id(5)] public long ResolutionMs { get; init; }
+
+    /// <summary>Samples up to this moment are the last ones of rollups; <see cref="long.MinValue"/> where none are.</summary>
+    [Id(6)] public long RolledThrough { get; init; } = long.MinValue;
 }
 
 /// <summary>What the selectors found.</summary>

@@ -173,7 +173,7 @@ internal sealed class QueryCoordinator(
         var source = new PrefetchedSeries();
         if (wanted.Count == 0) return new QueryInput(source, 0, long.MinValue, 0);
         // The range leaves its first moment out.
-        var specs = wanted.Select(w => Spec(w.Range.Matchers, w.Range.FromMs + 1, w.Range.ToMs, w.Range.NewestOnly)).ToArray();
+        var specs = wanted.Select(w => Spec(w.Range.Matchers, w.Range.FromMs + 1, w.Range.ToMs, w.Range.NewestOnly) with { Boundaries = w.Range.Boundaries, LooksBack = w.Range.LooksBack }).ToArray();
         var found = await SelectAsync(specs, subscriber, ct).ConfigureAwait(true);
         var input = 0;
         long samples = 0;
@@ -209,6 +209,8 @@ internal sealed class QueryCoordinator(
             })).ToArray();
             foreach (var reply in await ReachAsync(Task.WhenAll(calls), ct).ConfigureAwait(true)) merge.Add(reply);
         }
+        // Where the number of shards was changed.
+        if (merge.OverlapsInRollups) return await SelectAsync(Array.ConvertAll(selectors, s => s with { Boundaries = null }), subscriber, ct).ConfigureAwait(true);
         return merge.Found;
     }
 

@@ -18,6 +18,9 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
     /// <summary>One list per selector.</summary>
     public IReadOnlyList<SeriesSamples>[] Found => found;
 
+    /// <summary>Rollups of two grains are of the same series: they cannot be told apart, and the selection has to be read sample by sample.</summary>
+    public bool OverlapsInRollups { get; private set; }
+
     /// <summary>Adds what one grain found.</summary>
     /// <exception cref="RefusalException">A limit is hit, there or here.</exception>
     public void Add(SelectReply reply)
@@ -29,9 +32,16 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
             {
                 samples += one.Times.Length;
                 if (samples > maxSamples) throw TooMuch($"the query finds more than {maxSamples} samples (Metrics:{nameof(MetricsOptions.MaxSamplesPerQuery)})");
-                var added = new SeriesSamples(one.Labels, one.Times, one.Values) { Histograms = Decode(one) };
+                var added = new SeriesSamples(one.Labels, one.Times, one.Values)
+                {
+                    Histograms = Decode(one),
+                    Rollups = one.Rollups,
+                    ResolutionMs = one.ResolutionMs,
+                    RolledThrough = one.RolledThrough,
+                };
                 if (positions[i].TryGetValue(one.Labels, out var at))
                 {
+                    if (!added.Rollups.IsEmpty || !found[i][at].Rollups.IsEmpty) OverlapsInRollups = true;
                     found[i][at] = Merge(found[i][at], added);
                     continue;
                 }
@@ -70,7 +80,13 @@ internal sealed class SelectionMerge(int selectors, int maxSeries, int maxSample
             histograms?.Add(from.Histograms.IsEmpty ? null : from.Histograms.Span[at]);
             starts?.Add(from.StartTimes.IsEmpty ? 0 : from.StartTimes.Span[at]);
         }
-        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray()) { Histograms = histograms?.ToArray(), StartTimes = starts?.ToArray() };
+        return new SeriesSamples(first.Labels, times.ToArray(), values.ToArray())
+        {
+            Histograms = histograms?.ToArray(),
+            StartTimes = starts?.ToArray(),
+            ResolutionMs = Math.Max(first.ResolutionMs, second.ResolutionMs),
+            RolledThrough = Math.Max(first.RolledThrough, second.RolledThrough),
+        };
     }
 
     private static RefusalException TooMuch(string what) => new(RefusalKind.ResourceExhausted, $"{what}: ask for less time, or for fewer series");

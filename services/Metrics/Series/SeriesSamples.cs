@@ -1,4 +1,5 @@
 using Vigil.Metrics.PromQL;
+using Vigil.Metrics.Rollups;
 
 namespace Vigil.Metrics.Series;
 
@@ -20,4 +21,13 @@ internal readonly record struct SeriesSamples(LabelSet Labels, ReadOnlyMemory<lo
     /// When the counter of each sample began to count, in milliseconds since 1970; 0 where that is not known. Empty where it is known of none.
     /// </summary>
     public ReadOnlyMemory<long> StartTimes { get; init; }
+
+    /// <summary>What stands for more than the sample whose time is that of its last one, oldest first. Empty where each sample is there; else only to be folded.</summary>
+    public ReadOnlyMemory<Rollup> Rollups { get; init; }
+
+    /// <summary>The coarsest resolution in which samples are given that are deleted, in milliseconds; 0 where none are.</summary>
+    public long ResolutionMs { get; init; }
+
+    /// <summary>Samples up to this moment are the last ones of rollups; <see cref="long.MinValue"/> where none are.</summary>
+    public long RolledThrough { get; init; } = long.MinValue;
 }

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 using Vigil.ServiceDefaults;
 
@@ -23,7 +24,7 @@ internal sealed record KnownGrain(string Grain, string Service);
 /// already changes nothing (see <see cref="ServiceSeries"/>): one transaction at the end moves the stream positions and says which
 /// rows are not needed any more.
 /// </remarks>
-internal sealed class MetricsStore(IDatabase database)
+internal sealed class MetricsStore(IDatabase database, RollupStore rollups)
 {
     private const int RowsPerTrim = 100;
 
@@ -32,6 +33,9 @@ internal sealed class MetricsStore(IDatabase database)
 
     /// <summary>The native histograms.</summary>
     public HistogramStore Histograms { get; } = new(database);
+
+    /// <summary>The rollups.</summary>
+    public RollupStore Rollups => rollups;
 
     /// <summary>All grains that ever held a series.</summary>
     public async Task<IReadOnlyList<KnownGrain>> ReadGrainsAsync(CancellationToken ct)
@@ -138,34 +142,12 @@ internal sealed class MetricsStore(IDatabase database)
     public async Task ReadSamplesAsync(string grain, long from, long through, IReadOnlyDictionary<int, SampleBuffer> wanted, int maxSamples, CancellationToken ct)
     {
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
-        await using var select = new Statement(connection, """
-            SELECT page, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND bucket = @bucket AND last_ms >= @from AND first_ms <= @through ORDER BY page
-            """);
+        await using var samples = await StoredSamples.OfAsync(connection, grain, ct).ConfigureAwait(false);
         foreach (var bucket in wanted.Keys.Select(SeriesEntry.BucketOf).Distinct().Order())
         {
-            await using var rows = await select.Set("@grain", grain).Set("@bucket", (long)bucket).Set("@from", from).Set("@through", through).ReadAsync(ct).ConfigureAwait(false);
-            while (await rows.ReadAsync(ct).ConfigureAwait(false))
-            {
-                maxSamples -= DamagedRow.Named("metric_pages", grain, rows.GetInt64(0), () => Unpack(rows.GetFieldValue<byte[]>(1), from, through, wanted));
-                if (maxSamples < 0) return;
-            }
+            maxSamples -= await samples.ReadAsync(bucket, new TimeRange(from, through), wanted, maxSamples, 0, ct).ConfigureAwait(false);
+            if (maxSamples < 0) return;
         }
-    }
-
-    private static int Unpack(byte[] data, long from, long through, IReadOnlyDictionary<int, SampleBuffer> wanted)
-    {
-        var page = new SamplePage(data);
-        var added = 0;
-        while (page.Next())
-        {
-            if (page.Last < from || page.First > through || !wanted.TryGetValue(page.Series, out var target)) continue;
-            var (times, values) = target.Room(page.Count);
-            page.Decode(times, values);
-            var before = target.Count;
-            target.Keep(page.Count, from, through);
-            added += target.Count - before;
-        }
-        return added;
     }
 
     /// <summary>Deletes up to <paramref name="most"/> pages that end before the cut-off; returns how many it found.</summary>

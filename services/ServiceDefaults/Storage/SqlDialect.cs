@@ -17,6 +17,7 @@ public sealed record SqlDialect
         BigInt = "INTEGER",
         Double = "REAL",
         NullSafeEquals = "IS",
+        BeginSnapshot = "BEGIN",
     };
 
     /// <summary>PostgreSQL 13 or newer.</summary>
@@ -28,6 +29,7 @@ public sealed record SqlDialect
         BigInt = "BIGINT",
         Double = "DOUBLE PRECISION",
         NullSafeEquals = "IS NOT DISTINCT FROM",
+        BeginSnapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
 
     /// <summary><c>sqlite</c> or <c>postgres</c>.</summary>
@@ -47,6 +49,12 @@ public sealed record SqlDialect
 
     /// <summary>Comparison under which NULL equals NULL.</summary>
     public required string NullSafeEquals { get; init; }
+
+    /// <summary>
+    /// Begins a transaction on a connection from <see cref="IDatabase.OpenAsync"/> whose statements all see what was committed before the first of them. To be ended by
+    /// <c>ROLLBACK</c> before the connection is given back.
+    /// </summary>
+    public required string BeginSnapshot { get; init; }
 
     /// <summary><c>x IN @values</c> as Dapper expands it for SQLite; <c>x = ANY(@values)</c>, one parameter, for PostgreSQL.</summary>
     public string In(string column, string parameter) =>

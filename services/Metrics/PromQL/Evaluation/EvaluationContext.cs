@@ -17,7 +17,16 @@ internal sealed record EvaluationOptions(long LookbackMs = 300_000, long Default
 
 /// <summary>A selector of an expression, with the samples it can ever need: after <paramref name="FromMs"/> (exclusive), up to <paramref name="ToMs"/> (inclusive).</summary>
 /// <param name="NewestOnly">Of each series the newest sample in the range is enough: the selector is evaluated at one moment only.</param>
-internal sealed record SelectorRange(IReadOnlyList<LabelMatcher> Matchers, long FromMs, long ToMs, bool NewestOnly);
+internal sealed record SelectorRange(IReadOnlyList<LabelMatcher> Matchers, long FromMs, long ToMs, bool NewestOnly)
+{
+    /// <summary>
+    /// Where the windows of a function begin and end, rising, if it takes a <see cref="Vigil.Metrics.Rollups.Rollup"/> for the samples in between; null where it wants each of them.
+    /// </summary>
+    public long[]? Boundaries { get; init; }
+
+    /// <summary>The newest sample before a moment is wanted.</summary>
+    public bool LooksBack { get; init; }
+}
 
 /// <summary>The samples of all selectors of an expression, fetched before it is evaluated.</summary>
 internal interface ISeriesSource

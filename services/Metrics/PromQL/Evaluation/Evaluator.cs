@@ -108,6 +108,10 @@ internal sealed class Evaluator
     public IReadOnlyList<SeriesSamples> Fetch(VectorSelector selector)
     {
         var found = source.Select(selector);
+        foreach (var series in found)
+        {
+            if (series.ResolutionMs > 0) Annotations.Info($"samples that old are kept only as rollups of up to {Durations.Format(series.ResolutionMs)}: values and the ends of windows are as exact as these", selector.Position);
+        }
         return statisticsOnly.Contains(selector) ? found.Select(HistogramStatistics.Reduce).ToArray() : found;
     }
 
@@ -179,14 +183,18 @@ internal sealed class Evaluator
     /// <summary>A subquery is evaluated at the multiples of its step within all windows that the outer grid needs.</summary>
     private StepGrid SubqueryGrid(long rangeMs, long offsetMs, long? stepMs, StepGrid outer)
     {
-        var step = stepMs ?? Options.DefaultSubqueryStepMs;
+        return GridWithin(rangeMs, offsetMs, stepMs ?? Options.DefaultSubqueryStepMs, outer, Options.Limits)
+            ?? throw new EvaluationException($"a subquery would need more than {Options.Limits.MaxSteps} steps");
+    }
+
+    /// <summary>The moments of a subquery; null where there are more than the limit.</summary>
+    public static StepGrid? GridWithin(long rangeMs, long offsetMs, long step, StepGrid outer, EvaluationLimits limits)
+    {
         var before = outer.StartMs - offsetMs - rangeMs;
         var start = step * (before / step);
         if (start <= before) start += step;
         var end = outer.TimeOf(Math.Max(0, outer.Steps - 1)) - offsetMs;
-        if (end >= start && (end - start) / step >= Options.Limits.MaxSteps)
-            throw new EvaluationException($"a subquery would need more than {Options.Limits.MaxSteps} steps");
-        return StepGrid.Range(start, end, step);
+        return end >= start && (end - start) / step >= limits.MaxSteps ? null : StepGrid.Range(start, end, step);
     }
 
     private static VectorBlock Negate(VectorBlock block) => new(block.Series.Select(s => new BlockSeries(s.Labels,

@@ -25,7 +25,7 @@ internal static class InstantSelection
             {
                 var time = (pinned ?? grid.TimeOf(step)) - offset;
                 next = next < 0 ? Evaluator.UpperBound(times, time) : Evaluator.Advance(times, next, time);
-                if (next == 0 || times[next - 1] <= time - lookback) continue;
+                if (next == 0 || times[next - 1] <= time - LookbackOf(series, times[next - 1], lookback)) continue;
                 if (histograms.IsEmpty && of is null)
                 {
                     var value = values[next - 1];
@@ -47,6 +47,9 @@ internal static class InstantSelection
         }
         return new(result);
     }
+
+    // A rollup's last value stands until that of the next one may come.
+    private static long LookbackOf(SeriesSamples series, long time, long lookback) => time <= series.RolledThrough ? Math.Max(lookback, 2 * series.ResolutionMs) : lookback;
 
     /// <summary>The value of each series at each step, interpolated between the samples around it; after the last sample, that one.</summary>
     public static VectorBlock Smoothed(Evaluator evaluator, VectorSelector selector, StepGrid grid)

@@ -1,3 +1,4 @@
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.PromQL;
@@ -14,6 +15,9 @@ internal readonly record struct RangeSeries(LabelSet Labels, ReadOnlyMemory<long
 
     public HistogramSamples Histograms { get; init; }
 
+    /// <summary>See <see cref="SeriesSamples.Rollups"/>.</summary>
+    public ReadOnlyMemory<Rollup> Rollups { get; init; }
+
     public bool HasHistograms => !Histograms.Times.IsEmpty;
 
     /// <summary>Takes the stale samples out of what storage gave, and sets floats and histograms apart.</summary>
@@ -25,7 +29,7 @@ internal readonly record struct RangeSeries(LabelSet Labels, ReadOnlyMemory<long
         var starts = samples.StartTimes.Span;
         if (histograms.IsEmpty)
         {
-            if (!values.ContainsStale()) return new(samples.Labels, samples.Times, samples.Values, false) { StartTimes = samples.StartTimes };
+            if (!values.ContainsStale()) return new(samples.Labels, samples.Times, samples.Values, false) { StartTimes = samples.StartTimes, Rollups = samples.Rollups };
         }
         var (keptTimes, keptValues, keptStarts) = (new List<long>(values.Length), new List<double>(values.Length), new List<long>());
         var (histogramTimes, histogramValues, histogramStarts) = (new List<long>(), new List<FloatHistogram>(), new List<long>());
@@ -48,6 +52,7 @@ internal readonly record struct RangeSeries(LabelSet Labels, ReadOnlyMemory<long
         return new(samples.Labels, keptTimes.ToArray(), keptValues.ToArray(), false)
         {
             StartTimes = keptStarts.ToArray(),
+            Rollups = samples.Rollups,
             Histograms = new(histogramTimes.ToArray(), histogramValues.ToArray(), histogramStarts.ToArray()),
         };
     }

@@ -1,3 +1,4 @@
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.PromQL;
@@ -9,12 +10,13 @@ internal static class SelectorCollector
     public static IReadOnlyList<(VectorSelector Selector, SelectorRange Range)> Collect(Expr expr, StepGrid grid, EvaluationOptions options)
     {
         var found = new List<(VectorSelector, SelectorRange)>();
-        Visit(expr, new Span(grid.StartMs, grid.TimeOf(Math.Max(0, grid.Steps - 1))), grid, options, found);
+        Visit(expr, new Span(grid.StartMs, grid.TimeOf(Math.Max(0, grid.Steps - 1)), grid), grid, options, found);
         return found;
     }
 
     /// <summary>Evaluation moments, both ends included.</summary>
-    private readonly record struct Span(long FirstMs, long LastMs);
+    /// <param name="Grid">All of them; null where there are too many for an evaluation.</param>
+    private readonly record struct Span(long FirstMs, long LastMs, StepGrid? Grid);
 
     private static void Visit(Expr expr, Span at, StepGrid query, EvaluationOptions options, List<(VectorSelector, SelectorRange)> found)
     {
@@ -24,20 +26,26 @@ internal static class SelectorCollector
                 Add(selector, options.LookbackMs, selector.Boundary == Boundary.Smoothed ? options.LookbackMs : 0, instant: true);
                 break;
             case MatrixSelector matrix:
-                var boundary = matrix.Vector.Boundary;
-                Add(matrix.Vector, DurationArithmetic.Range(matrix, query) + (boundary == Boundary.Plain ? 0 : options.LookbackMs),
-                    boundary == Boundary.Smoothed ? options.LookbackMs : 0, instant: false);
+                AddRange(matrix, folds: false);
+                break;
+            case CallExpr call when RollupFunctions.All.ContainsKey(call.Function.Name) && call.Arguments.Any(a => a.Unwrap() is MatrixSelector):
+                foreach (var argument in call.Arguments)
+                {
+                    if (argument.Unwrap() is MatrixSelector folded) AddRange(folded, folds: true);
+                    else Visit(argument, at, query, options, found);
+                }
                 break;
             case SubqueryExpr subquery:
                 var outer = Shift(at, subquery.At, DurationArithmetic.Offset(subquery, query));
-                Visit(subquery.Inner, outer with { FirstMs = outer.FirstMs - DurationArithmetic.Range(subquery, query) }, query, options, found);
+                var range = DurationArithmetic.Range(subquery, query);
+                var inner = outer.Grid is { } moments ? Evaluator.GridWithin(range, 0, DurationArithmetic.Step(subquery, query) ?? options.DefaultSubqueryStepMs, moments, options.Limits) : null;
+                Visit(subquery.Inner, outer with { FirstMs = outer.FirstMs - range, Grid = inner }, query, options, found);
                 break;
             case CallExpr { InfoSeries: { } infoSeries } info:
                 Visit(info.Arguments[0], at, query, options, found);
                 var (pinned, offset) = InfoFunction.Anchor(info.Arguments[0], query);
-                var moments = pinned is { } time ? new Span(time, time) : at;
-                found.Add((infoSeries, new SelectorRange(infoSeries.Matchers, moments.FirstMs - offset - options.LookbackMs, moments.LastMs - offset,
-                    moments.FirstMs == moments.LastMs)));
+                var (first, last) = pinned is { } time ? (time, time) : (at.FirstMs, at.LastMs);
+                found.Add((infoSeries, new SelectorRange(infoSeries.Matchers, first - offset - options.LookbackMs, last - offset, first == last) { LooksBack = true }));
                 break;
             case UnaryExpr unary:
                 Visit(unary.Operand, at, query, options, found);
@@ -58,18 +66,42 @@ internal static class SelectorCollector
                 break;
         }
 
-        void Add(VectorSelector selector, long beforeMs, long behindMs, bool instant)
+        void Add(VectorSelector selector, long beforeMs, long behindMs, bool instant, long? foldedMs = null)
         {
             var span = Shift(at, selector.At, DurationArithmetic.Offset(selector, query));
             var newestOnly = instant && behindMs == 0 && span.FirstMs == span.LastMs;
-            found.Add((selector, new SelectorRange(selector.Matchers, span.FirstMs - beforeMs, span.LastMs + behindMs, newestOnly)));
+            found.Add((selector, new SelectorRange(selector.Matchers, span.FirstMs - beforeMs, span.LastMs + behindMs, newestOnly)
+            {
+                LooksBack = instant,
+                Boundaries = foldedMs is { } range && span.Grid is { } grid ? BoundariesOf(grid, range) : null,
+            }));
+        }
+
+        void AddRange(MatrixSelector matrix, bool folds)
+        {
+            var (boundary, range) = (matrix.Vector.Boundary, DurationArithmetic.Range(matrix, query));
+            Add(matrix.Vector, range + (boundary == Boundary.Plain ? 0 : options.LookbackMs), boundary == Boundary.Smoothed ? options.LookbackMs : 0, instant: false,
+                folds && boundary == Boundary.Plain && range >= RollupRequest.MinRangeMs ? range : null);
         }
 
         Span Shift(Span span, AtModifier? modifier, long offsetMs)
         {
-            var moved = modifier?.TimeIn(query) is { } time ? new Span(time, time) : span;
-            return new(moved.FirstMs - offsetMs, moved.LastMs - offsetMs);
+            var moved = modifier?.TimeIn(query) is { } time ? new Span(time, time, new StepGrid(time, 1, 1)) : span;
+            return new(moved.FirstMs - offsetMs, moved.LastMs - offsetMs, moved.Grid is { } grid ? new StepGrid(grid.StartMs - offsetMs, grid.StepMs, grid.Steps) : null);
         }
+    }
+
+    /// <summary>Where the windows that end at the moments of a grid begin and end.</summary>
+    private static long[] BoundariesOf(StepGrid grid, long rangeMs)
+    {
+        var boundaries = new long[grid.Steps * 2];
+        for (var step = 0; step < grid.Steps; step++)
+        {
+            boundaries[step * 2] = grid.TimeOf(step);
+            boundaries[step * 2 + 1] = grid.TimeOf(step) - rangeMs;
+        }
+        Array.Sort(boundaries);
+        return boundaries;
     }
 }
 

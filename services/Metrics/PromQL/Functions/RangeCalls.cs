@@ -45,7 +45,8 @@ internal static class RangeCalls
         {
             var series = input.Series[i];
             if (series.HasHistograms || !series.StartTimes.IsEmpty) return;
-            columns[i] = name is "sum_over_time" or "avg_over_time" && WindowSums.IsWorthwhile(grid)
+            if (!series.Rollups.IsEmpty) columns[i] = RollupFunctions.Evaluate(evaluator.Cancellation, name, series, input, grid);
+            else columns[i] = name is "sum_over_time" or "avg_over_time" && WindowSums.IsWorthwhile(grid)
                 ? WindowSums.Column(series, input, grid, mean: name == "avg_over_time", evaluator.Cancellation)
                 : Floats(evaluator.Cancellation, series, input, function, scalars, grid);
         });

@@ -1,3 +1,5 @@
+using Vigil.Metrics.Rollups;
+
 namespace Vigil.Metrics.PromQL;
 
 /// <summary>Functions of how a series changes within a window.</summary>
@@ -21,6 +23,14 @@ internal static class RateFunctions
         return change * factor;
     }
 
+    /// <summary>The same of samples of which only a rollup is known.</summary>
+    public static double Extrapolated(in Rollup all, in Window window, bool isCounter, bool perSecond)
+    {
+        if (all.Count < 2) return Samples.Absent;
+        var change = all.Last - all.First + (isCounter ? all.Dropped : 0);
+        return Factor(window, all.FirstTime, all.LastTime, all.Count, all.First, change, isCounter, perSecond, null) is { } factor ? change * factor : Samples.Absent;
+    }
+
     /// <summary>A counter's change with what it had counted before each of its resets.</summary>
     private static double WithResets(double change, ReadOnlySpan<double> values, ReadOnlySpan<long> times, ReadOnlySpan<long> starts)
     {
@@ -36,21 +46,24 @@ internal static class RateFunctions
 
     /// <summary>What the change between samples is multiplied by to be that of the whole window; null where one sample alone tells nothing.</summary>
     /// <param name="zero">When the first sample's counter was zero: it is one sample more, and nothing is extrapolated to the left of it.</param>
-    public static double? Factor(in Window window, ReadOnlySpan<long> times, double first, double change, bool isCounter, bool perSecond, long? zero)
+    public static double? Factor(in Window window, ReadOnlySpan<long> times, double first, double change, bool isCounter, bool perSecond, long? zero) =>
+        Factor(window, times[0], times[^1], times.Length, first, change, isCounter, perSecond, zero);
+
+    private static double? Factor(in Window window, long firstTime, long lastTime, int count, double first, double change, bool isCounter, bool perSecond, long? zero)
     {
-        if (times.Length < 2 && zero is null) return null;
-        var toEnd = (window.EndMs - times[^1]) / 1000d;
-        var sampled = (times[^1] - times[0]) / 1000d;
-        var between = times.Length > 1 ? sampled / (times.Length - 1) : 0;
+        if (count < 2 && zero is null) return null;
+        var toEnd = (window.EndMs - lastTime) / 1000d;
+        var sampled = (lastTime - firstTime) / 1000d;
+        var between = count > 1 ? sampled / (count - 1) : 0;
         var near = between * 1.1;
         double toStart = 0;
         if (zero is { } start)
         {
-            sampled = (times[^1] - start) / 1000d;
+            sampled = (lastTime - start) / 1000d;
         }
         else
         {
-            toStart = (times[0] - window.StartMs) / 1000d;
+            toStart = (firstTime - window.StartMs) / 1000d;
             if (toStart >= near) toStart = between / 2;
             var toZero = isCounter && change > 0 && first >= 0 ? sampled * (first / change) : toStart;
             if (toZero < toStart) toStart = toZero;
