@@ -40,7 +40,7 @@ internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<Metri
         ActivatorUtilities.CreateInstance<PrometheusStatus>(app.Services).Map(group, endpoint);
         ActivatorUtilities.CreateInstance<PrometheusRules>(app.Services).Map(group, endpoint);
         ActivatorUtilities.CreateInstance<PrometheusFederation>(app.Services).Map(app);
-        app.MapMethods("/api/v1/{**path}", [HttpMethods.Options], app.Services.GetRequiredService<PrometheusCors>().PreflightAsync).WithoutToken();
+        ActivatorUtilities.CreateInstance<PrometheusFallback>(app.Services).Map(app);
     }
 
     private void Map(RouteGroupBuilder group, PrometheusEndpoint endpoint)
@@ -89,7 +89,7 @@ internal sealed class PrometheusApi(QueryCoordinator coordinator, IOptions<Metri
     private Task<PrometheusReply> FormatQueryAsync(HttpContext context, PrometheusParameters parameters)
     {
         var (_, expr) = Parse(parameters);
-        return Task.FromResult(new PrometheusReply(json => json.WriteStringValue(Formatter.Format(expr))));
+        return Task.FromResult(new PrometheusReply(json => json.WriteStringValue(PrettyFormatter.Format(expr))));
     }
 
     private Task<PrometheusReply> ParseQueryAsync(HttpContext context, PrometheusParameters parameters)

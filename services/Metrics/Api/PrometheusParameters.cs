@@ -75,7 +75,7 @@ internal sealed class PrometheusParameters
     private static long? ParseDuration(string text, out string fault)
     {
         fault = $"cannot parse {GoText.Quote(text)} to a valid duration";
-        if (!NumberText.TryParse(text, out var seconds)) return Durations.TryParse(text, out var milliseconds) is null ? milliseconds : null;
+        if (!NumberText.TryParseFloat(text, out var seconds)) return Durations.TryParse(text, out var milliseconds) is null ? milliseconds : null;
         if (Math.Abs(seconds) <= Durations.MaxMs / 1000d) return (long)(seconds * 1000);
         fault += ". It overflows int64";
         return null;
@@ -111,7 +111,7 @@ internal sealed class PrometheusParameters
     private static bool TryTime(string text, out long milliseconds)
     {
         milliseconds = 0;
-        if (NumberText.TryParse(text, out var seconds))
+        if (NumberText.TryParseFloat(text, out var seconds))
         {
             // Beyond this, milliseconds are not exact any more, and no sample can be.
             if (!(Math.Abs(seconds) < 9e12)) return false;

@@ -22,7 +22,7 @@ internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatal
     {
         if (parameters.All("match[]").Count == 0) throw PrometheusException.BadData("no match[] parameter provided");
         var limit = parameters.Limit();
-        var sorted = (await FindAsync(context, parameters).ConfigureAwait(false)).ToArray();
+        var sorted = (await FindAsync(context, parameters, PrometheusSelector.ReadNamed(parameters)).ConfigureAwait(false)).ToArray();
         Array.Sort(sorted, LabelOrder.Compare);
         return PrometheusReply.List(sorted, limit, PrometheusJson.WriteLabels);
     }
@@ -30,7 +30,7 @@ internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatal
     private async Task<PrometheusReply> LabelsAsync(HttpContext context, PrometheusParameters parameters)
     {
         var limit = parameters.Limit();
-        var found = await FindAsync(context, parameters).ConfigureAwait(false);
+        var found = await FindAsync(context, parameters, PrometheusSelector.Read(parameters)).ConfigureAwait(false);
         var names = found.SelectMany(l => l.AsLabels()).Select(l => l.Name).ToHashSet(StringComparer.Ordinal);
         return PrometheusReply.List(names.Order(StringComparer.Ordinal).ToArray(), limit, static (json, name) => json.WriteStringValue(name));
     }
@@ -40,7 +40,7 @@ internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatal
         var name = LabelEscaping.Unescape((string)context.Request.RouteValues["name"]!);
         if (!LabelNames.IsValid(name)) throw PrometheusException.BadData($"invalid label name: {GoText.Quote(name)}");
         var limit = parameters.Limit();
-        var found = await FindAsync(context, parameters).ConfigureAwait(false);
+        var found = await FindAsync(context, parameters, PrometheusSelector.Read(parameters)).ConfigureAwait(false);
         var values = found.Select(l => l.Get(name)).Where(v => v.Length > 0).ToHashSet(StringComparer.Ordinal);
         return PrometheusReply.List(values.Order(StringComparer.Ordinal).ToArray(), limit, static (json, value) => json.WriteStringValue(value));
     }
@@ -72,13 +72,12 @@ internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatal
         });
     }
 
-    /// <summary>The series that any of the match[] selectors finds in the time asked for; all of them where none is given.</summary>
-    private async Task<HashSet<LabelSet>> FindAsync(HttpContext context, PrometheusParameters parameters)
+    /// <summary>The series that any of the selectors finds in the time asked for; all of them where there is none.</summary>
+    private async Task<HashSet<LabelSet>> FindAsync(HttpContext context, PrometheusParameters parameters, IReadOnlyList<PrometheusSelector> selectors)
     {
         var now = clock.GetUtcNow();
         var from = parameters.Time("start", (now - options.Value.Retention).ToUnixTimeMilliseconds());
         var to = parameters.Time("end", (now + options.Value.MaxAhead).ToUnixTimeMilliseconds());
-        var selectors = PrometheusSelector.Read(parameters);
         if (selectors.Count == 0) selectors = [new("{}", [])];
         var found = new HashSet<LabelSet>();
         foreach (var (text, matchers) in selectors)

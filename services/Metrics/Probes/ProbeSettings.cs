@@ -43,10 +43,10 @@ internal sealed record HttpProbeSettings
     public IReadOnlyList<int> ValidStatusCodes { get; init; } = [];
 
     /// <summary>The body must match all of these somewhere.</summary>
-    public IReadOnlyList<Regex> BodyMustMatch { get; init; } = [];
+    public IReadOnlyList<Re2> BodyMustMatch { get; init; } = [];
 
     /// <summary>The body must match none of these anywhere.</summary>
-    public IReadOnlyList<Regex> BodyMustNotMatch { get; init; } = [];
+    public IReadOnlyList<Re2> BodyMustNotMatch { get; init; } = [];
 
     /// <summary>The answer must come over TLS.</summary>
     public bool FailIfNotTls { get; init; }
@@ -150,13 +150,15 @@ internal sealed record ProbeSettings
         };
     }
 
-    private static List<Regex> Patterns(YamlMap map, string key)
+    private static List<Re2> Patterns(YamlMap map, string key)
     {
-        var patterns = new List<Regex>();
+        var patterns = new List<Re2>();
         foreach (var word in map.Words(key) ?? [])
         {
             try
             {
+                // By itself first: with a group around it "a)(b" would be taken.
+                Re2.Compile(word);
                 // Found anywhere, where label matchers take the whole.
                 patterns.Add(Re2.Compile($".*(?:{word}).*"));
             }

@@ -58,7 +58,7 @@ internal sealed record RelabelRule
     public string Separator { get; init; } = ";";
 
     /// <summary>Must match the whole value; null for <c>(.*)</c>, which always does.</summary>
-    public Regex? Pattern { get; init; }
+    public Re2? Pattern { get; init; }
 
     /// <summary>The label that is set or compared with.</summary>
     public string TargetLabel { get; init; } = "";
@@ -139,11 +139,10 @@ internal sealed record RelabelRule
     {
         if (Pattern is null && template is "$1" or "${1}") return value;
         if (!template.Contains('$', StringComparison.Ordinal)) return IsMatch(value) ? template : null;
-        var match = (Pattern ?? Everything).Match(value);
-        return match.Success ? LabelFunctions.Expand(template, match) : null;
+        return (Pattern ?? Everything).Expand(template, value);
     }
 
-    private static readonly Regex Everything = Re2.Compile("(.*)");
+    private static readonly Re2 Everything = Re2.Compile("(.*)");
 
     private bool IsMatch(string value) => Pattern is null || Pattern.IsMatch(value);
 

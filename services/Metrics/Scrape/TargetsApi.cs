@@ -8,7 +8,7 @@ using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics.Scrape;
 
-/// <summary>Prometheus' <c>/api/v1/targets</c> and <c>/api/v1/targets/metadata</c>. Needs the scope read.</summary>
+/// <summary>Prometheus' <c>/api/v1/targets</c>, <c>/api/v1/targets/metadata</c> and <c>/api/v1/scrape_pools</c>. Needs the scope read.</summary>
 internal sealed class TargetsApi(ScrapeTargets targets, IGrainFactory grains)
 {
     private const int MetadataConcurrency = 16;
@@ -19,6 +19,7 @@ internal sealed class TargetsApi(ScrapeTargets targets, IGrainFactory grains)
         var api = ActivatorUtilities.CreateInstance<TargetsApi>(endpoints.ServiceProvider);
         var group = endpoints.MapGroup("/api/v1").RequireScope(Scope.Read).WithErrorFormat(PrometheusErrorFormat.Instance);
         group.MapGet("/targets", api.TargetsAsync);
+        group.MapGet("/scrape_pools", api.PoolsAsync);
         group.MapGet("/targets/metadata", api.MetadataAsync);
     }
 
@@ -57,6 +58,20 @@ internal sealed class TargetsApi(ScrapeTargets targets, IGrainFactory grains)
         }, [], []);
     }
 
+    private Task PoolsAsync(HttpContext context)
+    {
+        var set = targets.Current;
+        return PrometheusJson.WriteAsync(context, json =>
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("scrapePools");
+            foreach (var job in set.Active.Select(t => t.Job.Name).Concat(set.Dropped.Select(d => d.Job)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+                json.WriteStringValue(job);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }, [], []);
+    }
+
     private static void Write(Utf8JsonWriter json, ScrapeTarget target, TargetReport? report)
     {
         json.WriteStartObject();
@@ -88,7 +103,7 @@ internal sealed class TargetsApi(ScrapeTargets targets, IGrainFactory grains)
             if (!PromQlParser.TryParseSelector(text, out var selector, out var error))
             {
                 context.Response.StatusCode = StatusCodes.Status400BadRequest;
-                await PrometheusErrorFormat.WriteAsync(context, "bad_data", error.ToString()).ConfigureAwait(false);
+                await PrometheusErrorFormat.WriteAsync(context, "bad_data", $"invalid parameter \"match_target\": {error}").ConfigureAwait(false);
                 return;
             }
             matchers = selector.Matchers;

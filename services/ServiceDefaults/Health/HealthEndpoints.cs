@@ -23,8 +23,10 @@ internal static class HealthEndpoints
 
     public static void MapHealth(this IEndpointRouteBuilder app)
     {
-        app.MapGet("/live", () => Results.Text("live\n")).WithoutToken();
-        app.MapGet("/ready", (HttpContext context, HealthCheckService health) => ReadyAsync(context, health)).WithoutToken();
+        // The names with a dash are Prometheus' and Alertmanager's, which what watches those asks for.
+        foreach (var live in (string[])["/live", "/-/healthy"]) app.MapGet(live, () => Results.Text("live\n")).WithoutToken();
+        foreach (var ready in (string[])["/ready", "/-/ready"])
+            app.MapGet(ready, (HttpContext context, HealthCheckService health) => ReadyAsync(context, health)).WithoutToken();
         app.MapGet("/health", (HttpContext context, HealthCheckService health) => HealthAsync(context, health)).WithoutToken();
     }
 

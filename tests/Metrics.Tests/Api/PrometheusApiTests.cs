@@ -91,7 +91,14 @@ public sealed class PrometheusApiTests : IAsyncLifetime
     [InlineData("query_range?query=1&start=0&end=11001&step=1", 400, "bad_data", "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)")]
     [InlineData("query_range?query=up[5m]&start=0&end=1&step=1", 400, "bad_data", "invalid parameter \"query\": invalid expression type \"range vector\" for range query, must be Scalar or instant Vector")]
     [InlineData("series", 400, "bad_data", "no match[] parameter provided")]
-    [InlineData("series?match[]=up%5B5m%5D", 400, "bad_data", null)]
+    [InlineData("series?match[]=up%5B5m%5D", 400, "bad_data", "invalid parameter \"match[]\": 1:3: parse error: unexpected \"[\"")]
+    [InlineData("series?match[]=", 400, "bad_data", "invalid parameter \"match[]\": 1:1: parse error: unexpected end of input")]
+    [InlineData("series?match[]=%7B%7D", 400, "bad_data", "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher")]
+    [InlineData("labels?match[]=up%2B1", 400, "bad_data", "1:3: parse error: unexpected <op:+>")]
+    [InlineData("label/job/values?match[]=%7Bjob%3D~%22.*%22%7D", 400, "bad_data", "match[] must contain at least one non-empty matcher")]
+    [InlineData("targets/metadata?match_target=%7B", 400, "bad_data", "invalid parameter \"match_target\": 1:2: parse error: unexpected end of input inside braces")]
+    [InlineData("query?query=up%7Bjob%3D~%22(%22%7D", 400, "bad_data", "invalid parameter \"query\": 1:4: parse error: error parsing regexp: missing closing ): `(`")]
+    [InlineData("query?query=1&time=0x10", 400, "bad_data", "invalid parameter \"time\": invalid time value for 'time': cannot parse \"0x10\" to a valid timestamp")]
     [InlineData("format_query?query=sum(", 400, "bad_data", null)]
     public async Task Endpoint_BadRequest_HasPrometheusTypeAndStatus(string path, int status, string type, string? message)
     {
@@ -101,6 +108,33 @@ public sealed class PrometheusApiTests : IAsyncLifetime
         Assert.Equal(("error", type), (answer.GetProperty("status").GetString(), answer.GetProperty("errorType").GetString()));
         if (message is not null) Assert.Equal(message, answer.GetProperty("error").GetString());
     }
+
+    [Theory]
+    [InlineData("GET", "nope", 404, null)]
+    [InlineData("POST", "query/x", 404, null)]
+    [InlineData("GET", "label/job", 404, null)]
+    [InlineData("DELETE", "query", 405, "GET, OPTIONS, POST")]
+    [InlineData("HEAD", "query", 405, "GET, OPTIONS, POST")]
+    [InlineData("POST", "label/job/values", 405, "GET, OPTIONS")]
+    [InlineData("PUT", "targets", 405, "GET, OPTIONS")]
+    [InlineData("GET", "write", 405, "OPTIONS, POST")]
+    [InlineData("OPTIONS", "nope", 204, null)]
+    public async Task Address_WithoutEndpoint_IsAnsweredWithoutToken(string method, string path, int status, string? allowed)
+    {
+        using var stranger = new HttpClient { BaseAddress = host.HttpAddress };
+        using var request = new HttpRequestMessage(new HttpMethod(method), new Uri($"api/v1/{path}", UriKind.Relative));
+        using var response = await stranger.SendAsync(request).DefaultTimeout();
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal(allowed, response.Content.Headers.Allow.Count == 0 ? null : string.Join(", ", response.Content.Headers.Allow));
+    }
+
+    [Fact]
+    public async Task Time_WithLeadingZero_IsDecimal() =>
+        Assert.Equal("""{"resultType":"scalar","result":[10,"10"]}""", (await GetAsync("query?query=time()&time=010")).GetProperty("data").GetRawText());
+
+    [Fact]
+    public async Task ScrapePools_WithoutScrapeFile_AreNone() =>
+        Assert.Equal("""{"scrapePools":[]}""", (await GetAsync("scrape_pools")).GetProperty("data").GetRawText());
 
     [Fact]
     public async Task QueryRange_AtPointLimit_IsTaken() =>

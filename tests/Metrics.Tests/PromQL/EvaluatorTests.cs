@@ -206,6 +206,11 @@ public sealed class EvaluatorTests
     [InlineData("a|bc", "b", false)]
     [InlineData("5..", "503", true)]
     [InlineData("5..", "5030", false)]
+    [InlineData(@"(a\.b:80|c\|d)", "a.b:80", true)]
+    [InlineData(@"(a\.b:80|c\|d)", "c|d", true)]
+    [InlineData(@"(?:a\.b|c)", "axb", false)]
+    [InlineData("(a)|(b)", "b", true)]
+    [InlineData("(a|b)(c)", "ac", true)]
     public void Pattern_WithAndWithoutRegex_MatchesWholeValue(string pattern, string value, bool matches)
     {
         Assert.Equal(matches, LabelMatcher.Create("l", MatchKind.Regex, pattern).Matches(value));

@@ -115,6 +115,8 @@ public sealed class AuthTests
     [InlineData("/live")]
     [InlineData("/ready")]
     [InlineData("/health")]
+    [InlineData("/-/healthy")]
+    [InlineData("/-/ready")]
     public async Task Health_WithoutToken_Answers(string path)
     {
         await using var service = await StartAsync();

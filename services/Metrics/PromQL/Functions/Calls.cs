@@ -9,7 +9,7 @@ internal static class Calls
     {
         var (name, arguments) = (call.Function.Name, call.Arguments);
         if (MathFunctions.All.TryGetValue(name, out var math)) return evaluator.Vector(arguments[0], grid).Map(math);
-        if (MathFunctions.Calendar.TryGetValue(name, out var calendar)) return Calendar(evaluator, arguments, calendar, grid);
+        if (CalendarFunctions.All.TryGetValue(name, out var calendar)) return Calendar(evaluator, arguments, calendar, grid);
         if (RangeFunctions.All.TryGetValue(name, out var range)) return RangeCalls.Evaluate(evaluator, call, range, grid);
         switch (name)
         {
@@ -79,10 +79,10 @@ internal static class Calls
             .Where(g => g.Count() == 1 && g.First().Kind == MatchKind.Equal).Select(g => new Label(g.Key, g.First().Value)));
     }
 
-    private static Block Calendar(Evaluator evaluator, IReadOnlyList<Expr> arguments, Func<DateTime, double> function, StepGrid grid) =>
+    private static Block Calendar(Evaluator evaluator, IReadOnlyList<Expr> arguments, Func<double, double> function, StepGrid grid) =>
         arguments.Count > 0
-            ? evaluator.Vector(arguments[0], grid).Map(v => MathFunctions.At(function, v))
-            : new VectorBlock([new(LabelSet.Empty, AtEachStep(grid, step => MathFunctions.At(function, grid.TimeOf(step) / 1000)).Values, false)]);
+            ? evaluator.Vector(arguments[0], grid).Map(function)
+            : new VectorBlock([new(LabelSet.Empty, AtEachStep(grid, step => function(grid.TimeOf(step) / 1000)).Values, false)]);
 
     private static ScalarBlock AtEachStep(StepGrid grid, Func<int, double> value)
     {

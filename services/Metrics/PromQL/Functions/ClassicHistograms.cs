@@ -66,7 +66,7 @@ internal static class ClassicHistograms
         {
             if (!series.Values.AsSpan().ContainsAnyPresent()) continue;
             var bound = series.Labels.Get(BucketLabel);
-            if (!NumberText.TryParse(bound, out var upper))
+            if (!NumberText.TryParseFloat(bound, out var upper))
             {
                 var name = series.Labels.Name;
                 evaluator.Annotations.Warn($"bucket label \"le\" is missing or has a malformed value of {GoText.Quote(bound)}"

@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.RegularExpressions;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.PromQL;
@@ -9,7 +7,7 @@ internal static class LabelFunctions
 {
     public static VectorBlock Replace(VectorBlock input, string destination, string replacement, string source, string pattern, int steps)
     {
-        Regex regex;
+        Re2 regex;
         try
         {
             regex = Re2.Compile(pattern);
@@ -19,11 +17,7 @@ internal static class LabelFunctions
             throw new EvaluationException($"invalid regular expression in label_replace(): {pattern}");
         }
         if (!LabelNames.IsValid(destination)) throw InvalidName("destination", "label_replace", destination);
-        return Relabel(input, steps, destination, labels =>
-        {
-            var match = regex.Match(labels.Get(source));
-            return match.Success ? Expand(replacement, match) : null;
-        });
+        return Relabel(input, steps, destination, labels => regex.Expand(replacement, labels.Get(source)));
     }
 
     public static VectorBlock Join(VectorBlock input, string destination, string separator, IReadOnlyList<string> sources, int steps)
@@ -60,38 +54,6 @@ internal static class LabelFunctions
             else builder.Merge(series with { Labels = series.Labels.With(destination, text), DropName = series.DropName && destination != LabelSet.NameLabel });
         }
         return builder.Build();
-    }
-
-    /// <summary>Go's Regexp.Expand: $name, ${name}, $1, $$; an unknown group is empty.</summary>
-    public static string Expand(string template, Match match)
-    {
-        var b = new StringBuilder();
-        for (var i = 0; i < template.Length; i++)
-        {
-            if (template[i] != '$')
-            {
-                b.Append(template[i]);
-                continue;
-            }
-            if (i + 1 < template.Length && template[i + 1] == '$')
-            {
-                b.Append('$');
-                i++;
-                continue;
-            }
-            var braced = i + 1 < template.Length && template[i + 1] == '{';
-            var from = braced ? i + 2 : i + 1;
-            var to = from;
-            while (to < template.Length && (char.IsLetterOrDigit(template[to]) || template[to] == '_')) to++;
-            if (to == from || (braced && (to == template.Length || template[to] != '}')))
-            {
-                b.Append('$');
-                continue;
-            }
-            b.Append(match.Groups[template[from..to]].Value);
-            i = braced ? to : to - 1;
-        }
-        return b.ToString();
     }
 
     /// <summary>Runs of digits compare as numbers: "a2" before "a10".</summary>

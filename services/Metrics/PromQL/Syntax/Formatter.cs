@@ -14,6 +14,35 @@ internal static class Formatter
         return b.ToString();
     }
 
+    /// <summary>What stands before the parentheses of an aggregation.</summary>
+    public static string Head(AggregateExpr aggregate)
+    {
+        var b = new StringBuilder(aggregate.Operator.Symbol());
+        if (!aggregate.Without && aggregate.Grouping.Count == 0) return b.ToString();
+        WriteLabels(b.Append(aggregate.Without ? " without " : " by "), aggregate.Grouping);
+        return b.Append(' ').ToString();
+    }
+
+    /// <summary>What stands between two operands.</summary>
+    public static string Operator(BinaryExpr binary)
+    {
+        var b = new StringBuilder(binary.Operator.Symbol());
+        if (binary.ReturnBool) b.Append(" bool");
+        if (binary.Matching is { } matching) WriteMatching(b, matching);
+        return b.ToString();
+    }
+
+    /// <summary>What stands behind the expression of a subquery.</summary>
+    public static string Tail(SubqueryExpr subquery)
+    {
+        var b = new StringBuilder().Append('[').Append(Duration(subquery.RangeExpr, subquery.RangeMs)).Append(':');
+        if (subquery.StepExpr is not null || subquery.StepMs is not null) b.Append(Duration(subquery.StepExpr, subquery.StepMs ?? 0));
+        b.Append(']');
+        WriteAt(b, subquery.At);
+        WriteOffset(b, subquery.OffsetExpr, subquery.OffsetMs);
+        return b.ToString();
+    }
+
     private static void Write(StringBuilder b, Expr expr)
     {
         switch (expr)
@@ -38,20 +67,11 @@ internal static class Formatter
                 break;
             case BinaryExpr binary:
                 Write(b, binary.Left);
-                b.Append(' ').Append(binary.Operator.Symbol());
-                if (binary.ReturnBool) b.Append(" bool");
-                if (binary.Matching is { } matching) WriteMatching(b, matching);
-                b.Append(' ');
+                b.Append(' ').Append(Operator(binary)).Append(' ');
                 Write(b, binary.Right);
                 break;
             case AggregateExpr aggregate:
-                b.Append(aggregate.Operator.Symbol());
-                if (aggregate.Without || aggregate.Grouping.Count > 0)
-                {
-                    WriteLabels(b.Append(aggregate.Without ? " without " : " by "), aggregate.Grouping);
-                    b.Append(' ');
-                }
-                b.Append('(');
+                b.Append(Head(aggregate)).Append('(');
                 if (aggregate.Parameter is { } parameter)
                 {
                     Write(b, parameter);
@@ -84,11 +104,7 @@ internal static class Formatter
                 break;
             case SubqueryExpr subquery:
                 Write(b, subquery.Inner);
-                b.Append('[').Append(Duration(subquery.RangeExpr, subquery.RangeMs)).Append(':');
-                if (subquery.StepExpr is not null || subquery.StepMs is not null) b.Append(Duration(subquery.StepExpr, subquery.StepMs ?? 0));
-                b.Append(']');
-                WriteAt(b, subquery.At);
-                WriteOffset(b, subquery.OffsetExpr, subquery.OffsetMs);
+                b.Append(Tail(subquery));
                 break;
             case DurationExpr duration:
                 WriteDuration(b, duration);

@@ -51,7 +51,7 @@ internal static class GoStrings
                     b.Append(new Rune((int)value).ToString());
                     break;
                 case '"' or '\'' when c == literal[0]: b.Append(c); break;
-                default: throw new FormatException($"unknown escape sequence U+{(int)c:X4} '{c}'");
+                default: throw new FormatException($"unknown escape sequence {GoText.CodePoint(body.ToString(), i)}");
             }
         }
         Flush(b, bytes);
@@ -61,12 +61,13 @@ internal static class GoStrings
     private static long Digits(ReadOnlySpan<char> body, ref int i, int skip, int count, int radix)
     {
         var from = i + skip;
-        if (from + count > body.Length) throw new FormatException("escape sequence not terminated");
         long value = 0;
-        foreach (var c in body.Slice(from, count))
+        for (var at = from; at < from + count; at++)
         {
+            // Behind the body is the closing quote.
+            var c = at < body.Length ? body[at] : '\0';
             var digit = char.IsAsciiHexDigit(c) ? int.Parse([c], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture) : radix;
-            if (digit >= radix) throw new FormatException($"illegal character U+{(int)c:X4} '{c}' in escape sequence");
+            if (digit >= radix) throw new FormatException("escape sequence not terminated");
             value = value * radix + digit;
         }
         i = from + count - 1;

@@ -93,6 +93,27 @@ internal static class GoText
         return b.Append('"').ToString();
     }
 
+    /// <summary>fmt's %q of the rune at a place: in single quotes. Go shows what is no rune, and the end of a text, as U+FFFD.</summary>
+    public static string QuoteRune(string text, int at)
+    {
+        if (at >= text.Length || !Rune.TryGetRuneAt(text, at, out var rune)) return "'\uFFFD'";
+        return rune.Value switch
+        {
+            '\'' => @"'\''",
+            '"' => "'\"'",
+            _ => $"'{Quote(rune.ToString())[1..^1]}'",
+        };
+    }
+
+    /// <summary>fmt's %#U of the rune at a place: U+0022 '"'.</summary>
+    public static string CodePoint(string text, int at)
+    {
+        if (!Rune.TryGetRuneAt(text, at, out var rune)) rune = Rune.ReplacementChar;
+        var shown = Quote(rune.ToString());
+        var number = string.Create(CultureInfo.InvariantCulture, $"U+{rune.Value:X4}");
+        return shown.StartsWith("\"\\", StringComparison.Ordinal) && rune.Value is not ('"' or '\\') ? number : $"{number} '{rune}'";
+    }
+
     /// <summary>False where the text holds what is not UTF-8.</summary>
     public static bool IsValidUtf8(string text)
     {

@@ -35,12 +35,21 @@ internal sealed class Lexer(string input)
     private bool beforeDuration;
     private bool sawColon;
 
-    /// <summary>All tokens, ending with <see cref="TokenKind.EndOfInput"/>. Comments and white space are dropped.</summary>
-    /// <exception cref="ParseException">The text cannot be cut into tokens.</exception>
+    /// <summary>
+    /// All tokens, ending with <see cref="TokenKind.EndOfInput"/>, or with <see cref="TokenKind.Error"/> where the text cannot be cut any further: whoever reads
+    /// the tokens may find something wrong before that. Comments and white space are dropped.
+    /// </summary>
     public static List<Token> Tokenize(string input)
     {
         var lexer = new Lexer(input);
-        while (lexer.Next()) { }
+        try
+        {
+            while (lexer.Next()) { }
+        }
+        catch (ParseException e)
+        {
+            lexer.tokens.Add(new(TokenKind.Error, e.Position.Start, e.Message));
+        }
         return lexer.tokens;
     }
 
@@ -174,7 +183,11 @@ internal sealed class Lexer(string input)
                 Emit(TokenKind.LeftParen);
                 break;
             case ')':
-                if (--parens < 0) throw Error("unexpected right parenthesis ')'");
+                if (--parens < 0)
+                {
+                    start = pos;
+                    throw Error("unexpected right parenthesis ')'");
+                }
                 Emit(TokenKind.RightParen);
                 break;
             case '{':
@@ -230,76 +243,45 @@ internal sealed class Lexer(string input)
                 throw Error(quote == '`' ? "unterminated raw string" : "unterminated quoted string");
             var c = input[pos++];
             if (c == quote) break;
-            if (c == '\\' && quote != '`')
-            {
-                if (AtEnd) throw Error("escape sequence not terminated");
-                pos++;
-            }
+            if (c == '\\' && quote != '`') Escape(quote);
         }
         Emit(TokenKind.String);
     }
 
+    /// <summary>Goes behind the escape whose backslash was read, if it is one of Go's.</summary>
+    private void Escape(char quote)
+    {
+        var c = Peek();
+        if ("abfnrtv\\".Contains(c, StringComparison.Ordinal) || c == quote) pos++;
+        else if (c is >= '0' and <= '7') EscapedRune(3, 8, 255u);
+        else if (AtEnd) throw Error("escape sequence not terminated");
+        else if (c is not ('x' or 'u' or 'U')) throw Error($"unknown escape sequence {GoText.CodePoint(input, pos)}");
+        else
+        {
+            pos++;
+            EscapedRune(c == 'x' ? 2 : c == 'u' ? 4 : 8, 16, c == 'x' ? 255u : 0x10FFFF);
+        }
+    }
+
+    private void EscapedRune(int digits, uint radix, uint max)
+    {
+        uint value = 0;
+        for (var i = 0; i < digits; i++, pos++)
+        {
+            if (AtEnd) throw Error("escape sequence not terminated");
+            var digit = char.IsAsciiHexDigit(Peek()) ? (uint)Convert.ToInt32(input.Substring(pos, 1), 16) : radix;
+            if (digit >= radix) throw Error($"illegal character {GoText.CodePoint(input, pos)} in escape sequence");
+            value = value * radix + digit;
+        }
+        if (value > max || value is >= 0xD800 and < 0xE000) throw Error("escape sequence is an invalid Unicode code point");
+    }
+
     private void NumberOrDuration()
     {
-        if (Number())
-        {
-            Emit(TokenKind.Number);
-            return;
-        }
-        if (RestOfDuration())
-        {
-            Emit(TokenKind.Duration);
-            return;
-        }
-        if (!AtEnd) pos++;
-        throw Error($"bad number or duration syntax: {GoText.Quote(input[start..pos])}");
-    }
-
-    /// <summary>Digits with single underscores between them, one dot, one exponent; or hexadecimal. True if what follows is no letter.</summary>
-    private bool Number()
-    {
-        var hexadecimal = Peek() == '0' && Peek(1) is 'x' or 'X';
-        if (hexadecimal)
-        {
-            pos += 2;
-            Accept('_');
-            while (char.IsAsciiHexDigit(Peek()) || (Peek() == '_' && char.IsAsciiHexDigit(Peek(1)))) pos++;
-            return char.IsAsciiHexDigit(input[pos - 1]) && !IsAlphaNumeric(Peek()) && Peek() != '.';
-        }
-        bool dot = false, exponent = false;
-        while (true)
-        {
-            var c = Peek();
-            if (char.IsAsciiDigit(c)) pos++;
-            else if (c == '_' && pos > start && char.IsAsciiDigit(input[pos - 1]) && char.IsAsciiDigit(Peek(1))) pos++;
-            else if (c == '.' && !dot && !exponent && Peek(1) is not ('.' or '_'))
-            {
-                dot = true;
-                pos++;
-            }
-            else if (c is 'e' or 'E' && !exponent && (char.IsAsciiDigit(Peek(1)) || (Peek(1) is '+' or '-' && char.IsAsciiDigit(Peek(2)))))
-            {
-                exponent = true;
-                pos += 2;
-            }
-            else break;
-        }
-        return !IsAlphaNumeric(Peek()) && Peek() != '.';
-    }
-
-    private bool RestOfDuration()
-    {
-        if (!"smhdwy".Contains(Peek(), StringComparison.Ordinal)) return false;
-        pos++;
-        Accept('s');
-        while (char.IsAsciiDigit(Peek()))
-        {
-            while (char.IsAsciiDigit(Peek())) pos++;
-            if (!"smhdw".Contains(Peek(), StringComparison.Ordinal)) return false;
-            pos++;
-            Accept('s');
-        }
-        return !IsAlphaNumeric(Peek());
+        var scanner = new NumberScanner(input, start);
+        var kind = scanner.Scan();
+        pos = scanner.End;
+        Emit(kind ?? throw Error($"bad number or duration syntax: {GoText.Quote(input[start..pos])}"));
     }
 
     private bool Accept(char c)
@@ -313,7 +295,7 @@ internal sealed class Lexer(string input)
 
     private void EmitOperator(BinaryOperator op) => tokens.Add(new(TokenKind.Operator, start, input[start..pos], op));
 
-    private string Character() => AtEnd ? "end of input" : $"'{Peek()}'";
+    private string Character() => GoText.QuoteRune(input, pos);
 
     private ParseException Error(string message) => new(new(start, input.Length), message);
 

@@ -5,6 +5,23 @@ namespace Vigil.Metrics.PromQL;
 /// <summary>Numbers as PromQL reads them: decimal, hexadecimal (0x), octal (leading 0, as in Go), with underscores, Inf and NaN.</summary>
 internal static class NumberText
 {
+    /// <summary>
+    /// Numbers as Go's strconv.ParseFloat reads them, and with it parameters of requests and the bounds of buckets: decimal even with a leading 0, and within
+    /// the range of a double.
+    /// </summary>
+    public static bool TryParseFloat(ReadOnlySpan<char> text, out double value)
+    {
+        var digits = text.TrimStart("+-");
+        value = 0;
+        if (text.Length - digits.Length > 1 || digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase)) return false;
+        // Without the zeros in front it cannot be octal.
+        var shorter = digits.TrimStart("0_");
+        if (!shorter.IsEmpty && char.IsAsciiDigit(shorter[0])) digits = shorter;
+        if (!TryParse(digits, out value) || (double.IsInfinity(value) && char.IsAsciiDigit(text[^1]))) return false;
+        if (text[0] == '-') value = -value;
+        return true;
+    }
+
     public static bool TryParse(ReadOnlySpan<char> text, out double value)
     {
         value = 0;

@@ -1,8 +1,10 @@
+using System.Text;
+
 namespace Vigil.Metrics.PromQL;
 
 /// <summary>Why a text is not PromQL, and where, in Prometheus' words.</summary>
 /// <param name="Line">From 1.</param>
-/// <param name="Column">From 1, in UTF-16 units.</param>
+/// <param name="Column">From 1, in bytes of UTF-8.</param>
 internal sealed record ParseError(PositionRange Position, int Line, int Column, string Message)
 {
     public static ParseError At(string text, PositionRange position, string message)
@@ -11,11 +13,11 @@ internal sealed record ParseError(PositionRange Position, int Line, int Column, 
         return new(position, line, column, message);
     }
 
-    /// <summary>Line and column, both from 1, of a place in the text.</summary>
+    /// <summary>Line and column of a place in the text, both from 1, the column in bytes of UTF-8.</summary>
     public static (int Line, int Column) LineAndColumn(string text, int position)
     {
         var before = text.AsSpan(0, Math.Clamp(position, 0, text.Length));
-        return (before.Count('\n') + 1, before.Length - before.LastIndexOf('\n'));
+        return (before.Count('\n') + 1, Encoding.UTF8.GetByteCount(before[(before.LastIndexOf('\n') + 1)..]) + 1);
     }
 
     public override string ToString() => $"{Line}:{Column}: parse error: {Message}";

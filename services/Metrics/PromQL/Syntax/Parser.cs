@@ -20,7 +20,23 @@ internal sealed class PromQlParser
     private Token Current => cursor.Current;
 
     /// <summary>Reads and type-checks an expression; never throws.</summary>
-    public static bool TryParse(string text, [NotNullWhen(true)] out Expr? expr, [NotNullWhen(false)] out ParseError? error)
+    public static bool TryParse(string text, [NotNullWhen(true)] out Expr? expr, [NotNullWhen(false)] out ParseError? error) => TryRead(text, parser =>
+    {
+        var whole = parser.Whole();
+        new TypeChecker(text).Check(whole);
+        return whole;
+    }, out expr, out error);
+
+    /// <summary>Reads a selector and nothing else, as the APIs that list series take it. It may choose everything.</summary>
+    public static bool TryParseSelector(string text, [NotNullWhen(true)] out VectorSelector? selector, [NotNullWhen(false)] out ParseError? error)
+    {
+        selector = null;
+        if (!TryRead(text, static parser => parser.OnlySelector(), out var expr, out error)) return false;
+        selector = (VectorSelector)expr;
+        return true;
+    }
+
+    private static bool TryRead(string text, Func<PromQlParser, Expr> read, [NotNullWhen(true)] out Expr? expr, [NotNullWhen(false)] out ParseError? error)
     {
         expr = null;
         error = null;
@@ -31,10 +47,7 @@ internal sealed class PromQlParser
         }
         try
         {
-            var parser = new PromQlParser(new TokenCursor(Lexer.Tokenize(text)));
-            var parsed = parser.Whole();
-            TypeChecker.Check(parsed);
-            expr = parsed;
+            expr = read(new PromQlParser(new TokenCursor(Lexer.Tokenize(text))));
             return true;
         }
         catch (ParseException e)
@@ -44,18 +57,6 @@ internal sealed class PromQlParser
         }
     }
 
-    /// <summary>Reads a selector and nothing else, as the APIs that list series take it.</summary>
-    public static bool TryParseSelector(string text, [NotNullWhen(true)] out VectorSelector? selector, [NotNullWhen(false)] out ParseError? error)
-    {
-        selector = null;
-        if (!TryParse(text, out var expr, out error)) return false;
-        selector = expr as VectorSelector;
-        if (selector is { OffsetMs: 0, OffsetExpr: null, At: null, Boundary: Boundary.Plain }) return true;
-        selector = null;
-        error = ParseError.At(text, new(0, text.Length), "a series selector is expected");
-        return false;
-    }
-
     private Expr Whole()
     {
         if (Current.Kind == TokenKind.EndOfInput) throw new ParseException(default, "no expression found in input");
@@ -63,6 +64,20 @@ internal sealed class PromQlParser
         if (Current.Kind != TokenKind.EndOfInput) throw cursor.Unexpected();
         return expr;
     }
+
+    private VectorSelector OnlySelector()
+    {
+        var first = Current;
+        var isName = first.Kind is TokenKind.Identifier or TokenKind.MetricIdentifier or TokenKind.Aggregator || IsNameToo(first);
+        if (!isName && first.Kind != TokenKind.LeftBrace) throw cursor.Unexpected();
+        var selector = SelectorParser.Read(cursor, isName ? first.Text : null);
+        return Current.Kind == TokenKind.EndOfInput ? selector : throw cursor.Unexpected();
+    }
+
+    /// <summary>Words of the language that may be the name of a metric.</summary>
+    private static bool IsNameToo(Token token) => token.Kind == TokenKind.Keyword
+        ? !token.Is("bool") && !token.Is("on") && !token.Is("ignoring") && !token.Is("group_left") && !token.Is("group_right")
+        : token.Operator.IsSet();
 
     private Expr Binary(int minPrecedence) => cursor.Nested(() => Operations(minPrecedence));
 
@@ -121,9 +136,7 @@ internal sealed class PromQlParser
                 return Call();
             case TokenKind.Identifier or TokenKind.MetricIdentifier or TokenKind.Aggregator:
                 return SelectorParser.Read(cursor, token.Text);
-            case TokenKind.Keyword when !token.Is("bool") && !token.Is("on") && !token.Is("ignoring") && !token.Is("group_left") && !token.Is("group_right"):
-                return SelectorParser.Read(cursor, token.Text);
-            case TokenKind.Operator when token.Operator.IsSet():
+            case var _ when IsNameToo(token):
                 return SelectorParser.Read(cursor, token.Text);
             default:
                 throw cursor.Unexpected();
@@ -136,9 +149,9 @@ internal sealed class PromQlParser
     private CallExpr Call()
     {
         var name = cursor.Take();
+        var arguments = Arguments();
         if (!FunctionSignature.All.TryGetValue(name.Text, out var function))
             throw new ParseException(name.Position, $"unknown function with name {GoText.Quote(name.Text)}");
-        var arguments = Arguments();
         return TokenCursor.Limited(new CallExpr(function, arguments, new(name.Start, cursor.Previous.End)));
     }
 
@@ -168,6 +181,7 @@ internal sealed class PromQlParser
     {
         var op = cursor.Take();
         var grouping = MatchingParser.Grouping(cursor);
+        if (Current.Kind != TokenKind.LeftParen) throw cursor.Unexpected("aggregation");
         var arguments = Arguments();
         grouping ??= MatchingParser.Grouping(cursor);
         var position = new PositionRange(op.Start, cursor.Previous.End);

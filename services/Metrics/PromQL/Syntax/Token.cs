@@ -4,6 +4,9 @@ namespace Vigil.Metrics.PromQL;
 internal enum TokenKind
 {
     EndOfInput,
+
+    /// <summary>The text is none of the language from here on; the token's text says why.</summary>
+    Error,
     Identifier,
     MetricIdentifier,
     String,

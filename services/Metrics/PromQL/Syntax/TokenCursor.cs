@@ -6,15 +6,25 @@ internal sealed class TokenCursor(List<Token> tokens)
     private int index;
     private int nesting;
 
-    public Token Current => tokens[index];
+    /// <exception cref="ParseException">The text could not be read any further than to here.</exception>
+    public Token Current => tokens[index] is { Kind: not TokenKind.Error } token
+        ? token
+        : throw new ParseException(new(tokens[index].Start, tokens[index].Start), tokens[index].Text);
 
+    /// <summary>The token behind the current one, which is not the last.</summary>
     public Token Next => tokens[index + 1];
 
     /// <summary>The token that was taken last.</summary>
     public Token Previous => tokens[index - 1];
 
     /// <summary>The current token; the next one is current then.</summary>
-    public Token Take() => tokens[index++];
+    /// <exception cref="ParseException">The text could not be read any further than to here.</exception>
+    public Token Take()
+    {
+        var token = Current;
+        index++;
+        return token;
+    }
 
     /// <exception cref="ParseException">Another token stands here.</exception>
     public Token Take(TokenKind kind, string place, string expected) => Current.Kind == kind ? Take() : throw Unexpected(place, expected);
@@ -31,8 +41,10 @@ internal sealed class TokenCursor(List<Token> tokens)
                 ? new NumberLiteral(milliseconds / 1000d, true, token.Position)
                 : throw new ParseException(token.Position, error);
         }
-        if (NumberText.TryParse(token.Text, out var value)) return new NumberLiteral(value, false, token.Position);
-        throw new ParseException(token.Position, $"error parsing number: strconv.ParseFloat: parsing {GoText.Quote(token.Text)}: invalid syntax");
+        if (!NumberText.TryParse(token.Text, out var value)) throw Failure("invalid syntax");
+        return double.IsInfinity(value) && char.IsAsciiDigit(token.Text[^1]) ? throw Failure("value out of range") : new NumberLiteral(value, false, token.Position);
+
+        ParseException Failure(string why) => new(token.Position, $"error parsing number: strconv.ParseFloat: parsing {GoText.Quote(token.Text)}: {why}");
     }
 
     /// <summary>The text that a string token stands for.</summary>

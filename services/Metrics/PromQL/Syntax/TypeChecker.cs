@@ -1,10 +1,11 @@
 namespace Vigil.Metrics.PromQL;
 
 /// <summary>Refuses trees whose types do not fit, with Prometheus' messages.</summary>
-internal static class TypeChecker
+/// <param name="text">What the tree was read from, for the places of messages.</param>
+internal sealed class TypeChecker(string text)
 {
     /// <exception cref="ParseException">Something does not fit.</exception>
-    public static void Check(Expr expr)
+    public void Check(Expr expr)
     {
         switch (expr)
         {
@@ -46,13 +47,12 @@ internal static class TypeChecker
         }
     }
 
-    private static void Check(BinaryExpr binary)
+    private void Check(BinaryExpr binary)
     {
         Check(binary.Left);
         Check(binary.Right);
         var (left, right) = (binary.Left.Type, binary.Right.Type);
-        // The operator stands between the operands.
-        var operatorAt = new PositionRange(binary.Left.Position.End, binary.Right.Position.Start);
+        var operatorAt = OperatorOf(binary);
         if (binary.ReturnBool && !binary.Operator.IsComparison())
             throw new ParseException(operatorAt, "bool modifier can only be used on comparison operators");
         if (binary.Operator.IsComparison() && !binary.ReturnBool && left == ExprType.Scalar && right == ExprType.Scalar)
@@ -78,7 +78,15 @@ internal static class TypeChecker
             throw new ParseException(binary.Position, $"set operator \"{binary.Operator.Symbol()}\" not allowed in binary scalar expression");
     }
 
-    private static void Check(CallExpr call)
+    /// <summary>The operator stands between the operands.</summary>
+    private PositionRange OperatorOf(BinaryExpr binary)
+    {
+        var (start, end) = (binary.Left.Position.End, binary.Right.Position.Start);
+        while (start < end && char.IsWhiteSpace(text[start])) start++;
+        return new(start, end);
+    }
+
+    private void Check(CallExpr call)
     {
         var (function, given) = (call.Function, call.Arguments.Count);
         var declared = function.Arguments.Count;
@@ -131,7 +139,7 @@ internal static class TypeChecker
         }
     }
 
-    private static void Expect(Expr expr, ExprType wanted, string context)
+    private void Expect(Expr expr, ExprType wanted, string context)
     {
         Check(expr);
         if (expr.Type != wanted)
