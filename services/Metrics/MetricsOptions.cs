@@ -128,6 +128,10 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(1, 10_000_000)]
     public int MaxSeriesPerQuery { get; set; } = 100_000;
 
+    /// <summary>Label names, or values of a label, that one request for them may be answered.</summary>
+    [Range(1, 10_000_000)]
+    public int MaxLabelValues { get; set; } = 500_000;
+
     /// <summary>Samples that one query may load.</summary>
     [Range(1, 1_000_000_000)]
     public int MaxSamplesPerQuery { get; set; } = 20_000_000;

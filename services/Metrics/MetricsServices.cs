@@ -40,6 +40,7 @@ internal static class MetricsServices
         services.AddSingleton<QueryGate>();
         services.AddSingleton<QueryCoordinator>();
         services.AddSingleton<MetricCatalog>();
+        services.AddSingleton<LabelFinder>();
         PrometheusApi.AddServices(services);
         services.AddValidatedOptions<RulesOptions>(RulesOptions.Section);
         services.AddSingleton<RuleTable>();

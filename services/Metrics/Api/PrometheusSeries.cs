@@ -7,7 +7,7 @@ using Vigil.ServiceDefaults;
 namespace Vigil.Metrics.Api;
 
 /// <summary>What there is to ask for: series, their labels, and what metrics mean.</summary>
-internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatalog catalog, IOptions<MetricsOptions> options, TimeProvider clock)
+internal sealed class PrometheusSeries(LabelFinder labels, MetricCatalog catalog, IOptions<MetricsOptions> options, TimeProvider clock)
 {
     /// <summary>Maps the endpoints.</summary>
     public void Map(RouteGroupBuilder group, PrometheusEndpoint endpoint)
@@ -21,28 +21,25 @@ internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatal
     private async Task<PrometheusReply> SeriesAsync(HttpContext context, PrometheusParameters parameters)
     {
         if (parameters.All("match[]").Count == 0) throw PrometheusException.BadData("no match[] parameter provided");
-        var limit = parameters.Limit();
-        var sorted = (await FindAsync(context, parameters, PrometheusSelector.ReadNamed(parameters)).ConfigureAwait(false)).ToArray();
-        Array.Sort(sorted, LabelOrder.Compare);
-        return PrometheusReply.List(sorted, limit, PrometheusJson.WriteLabels);
+        var question = Question(parameters, parameters.Limit(), PrometheusSelector.ReadNamed(parameters));
+        var found = await labels.SeriesAsync(question, context.GetActor(), context.RequestAborted).ConfigureAwait(false);
+        return PrometheusReply.List(found, question.Limit, PrometheusJson.WriteLabels);
     }
 
     private async Task<PrometheusReply> LabelsAsync(HttpContext context, PrometheusParameters parameters)
     {
-        var limit = parameters.Limit();
-        var found = await FindAsync(context, parameters, PrometheusSelector.Read(parameters)).ConfigureAwait(false);
-        var names = found.SelectMany(l => l.AsLabels()).Select(l => l.Name).ToHashSet(StringComparer.Ordinal);
-        return PrometheusReply.List(names.Order(StringComparer.Ordinal).ToArray(), limit, static (json, name) => json.WriteStringValue(name));
+        var question = Question(parameters, parameters.Limit(), PrometheusSelector.Read(parameters));
+        var names = await labels.NamesAsync(question, context.GetActor(), context.RequestAborted).ConfigureAwait(false);
+        return PrometheusReply.List(names, question.Limit, static (json, name) => json.WriteStringValue(name));
     }
 
     private async Task<PrometheusReply> LabelValuesAsync(HttpContext context, PrometheusParameters parameters)
     {
         var name = LabelEscaping.Unescape((string)context.Request.RouteValues["name"]!);
         if (!LabelNames.IsValid(name)) throw PrometheusException.BadData($"invalid label name: {GoText.Quote(name)}");
-        var limit = parameters.Limit();
-        var found = await FindAsync(context, parameters, PrometheusSelector.Read(parameters)).ConfigureAwait(false);
-        var values = found.Select(l => l.Get(name)).Where(v => v.Length > 0).ToHashSet(StringComparer.Ordinal);
-        return PrometheusReply.List(values.Order(StringComparer.Ordinal).ToArray(), limit, static (json, value) => json.WriteStringValue(value));
+        var question = Question(parameters, parameters.Limit(), PrometheusSelector.Read(parameters));
+        var values = await labels.ValuesAsync(question, name, context.GetActor(), context.RequestAborted).ConfigureAwait(false);
+        return PrometheusReply.List(values, question.Limit, static (json, value) => json.WriteStringValue(value));
     }
 
     private async Task<PrometheusReply> MetadataAsync(HttpContext context, PrometheusParameters parameters)
@@ -72,19 +69,12 @@ internal sealed class PrometheusSeries(QueryCoordinator coordinator, MetricCatal
         });
     }
 
-    /// <summary>The series that any of the selectors finds in the time asked for; all of them where there is none.</summary>
-    private async Task<HashSet<LabelSet>> FindAsync(HttpContext context, PrometheusParameters parameters, IReadOnlyList<PrometheusSelector> selectors)
+    /// <summary>What is asked for, which all three have in common.</summary>
+    private LabelQuestion Question(PrometheusParameters parameters, int limit, IReadOnlyList<PrometheusSelector> selectors)
     {
         var now = clock.GetUtcNow();
         var from = parameters.Time("start", (now - options.Value.Retention).ToUnixTimeMilliseconds());
         var to = parameters.Time("end", (now + options.Value.MaxAhead).ToUnixTimeMilliseconds());
-        if (selectors.Count == 0) selectors = [new("{}", [])];
-        var found = new HashSet<LabelSet>();
-        foreach (var (text, matchers) in selectors)
-        {
-            var series = await coordinator.SeriesAsync(text, matchers, from, to, new QueryTerms("series", context.GetActor()), context.RequestAborted).ConfigureAwait(false);
-            foreach (var one in series) found.Add(one.Labels);
-        }
-        return found;
+        return new LabelQuestion([.. selectors.Select(s => (s.Text, s.Matchers))], from, to, limit);
     }
 }

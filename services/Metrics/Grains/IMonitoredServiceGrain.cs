@@ -21,6 +21,10 @@ internal interface IMonitoredServiceGrain : IGrainWithStringKey
     [Alias("Select")]
     Task<SelectReply> SelectAsync(SelectRequest request);
 
+    /// <summary>Which labels the series have that selectors find.</summary>
+    [Alias("FindLabels")]
+    Task<LabelReply> FindLabelsAsync(LabelRequest request);
+
     /// <summary>Tells a group of standing queries the samples of series from now on, and what there is of them. Has to be asked again before the lease ends.</summary>
     [Alias("Follow")]
     Task<FollowReply> FollowAsync(FollowRequest request);

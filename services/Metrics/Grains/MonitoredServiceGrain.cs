@@ -145,6 +145,12 @@ internal sealed class MonitoredServiceGrain(
         return await GuardAsync(reader.ReadAsync(matchers));
     }
 
+    public Task<LabelReply> FindLabelsAsync(LabelRequest request)
+    {
+        ThrowIfBroken();
+        return Task.FromResult(new LabelReader(state.Table, request, scratch).Read());
+    }
+
     public async Task<FollowReply> FollowAsync(FollowRequest request)
     {
         ThrowIfBroken();

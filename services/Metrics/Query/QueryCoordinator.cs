@@ -91,6 +91,18 @@ internal sealed class QueryCoordinator(
             return found;
         }, ct);
 
+    /// <summary>Asks all grains that may hold series of one of several selectors.</summary>
+    /// <exception cref="RefusalException">It took too long, too many others are running, or a grain cannot be reached.</exception>
+    public Task<IReadOnlyList<T>> AskAsync<T>(string text, IEnumerable<IReadOnlyList<LabelMatcher>> selectors, QueryTerms terms, Func<IMonitoredServiceGrain, Task<T>> ask, CancellationToken ct) =>
+        AskedAsync(text, terms, async (_, token) =>
+        {
+            var replies = new List<T>();
+            var candidates = await CandidatesAsync([.. selectors.Select(matchers => Spec(matchers, 0, 0, newestOnly: true))], null, token).ConfigureAwait(false);
+            foreach (var some in candidates.Chunk(options.QueryConcurrency))
+                replies.AddRange(await ReachAsync(Task.WhenAll(some.Select(grain => ask(grains.GetGrain<IMonitoredServiceGrain>(grain)))), token).ConfigureAwait(false));
+            return (IReadOnlyList<T>)replies;
+        }, ct);
+
     /// <summary>The grains of all services.</summary>
     /// <exception cref="RefusalException">The list cannot be had for the moment.</exception>
     public async Task<IReadOnlyList<string>> GrainsAsync(CancellationToken ct) => (await ListAsync(null, ct).ConfigureAwait(false)).Grains;

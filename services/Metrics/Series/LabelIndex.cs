@@ -62,6 +62,15 @@ internal sealed class LabelIndex
     /// <summary>The values that a label has.</summary>
     public IReadOnlyCollection<string> Values(string label) => names.TryGetValue(label, out var values) ? values.Keys : [];
 
+    /// <summary>The same, with the series that have each.</summary>
+    public IReadOnlyCollection<Posting> Postings(string label) => names.TryGetValue(label, out var values) ? values.Values : [];
+
+    /// <summary>Labels' numbers are below this.</summary>
+    public int Numbers => used;
+
+    /// <summary>The label with a number.</summary>
+    public Posting At(int number) => byNumber[number]!;
+
     /// <summary>Takes a series in, and gives the numbers of its labels.</summary>
     public void Add(LabelSet labels, int id, Span<int> numbers)
     {

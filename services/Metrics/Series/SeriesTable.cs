@@ -113,6 +113,18 @@ internal sealed class SeriesTable
     /// <summary>The values that a label has here.</summary>
     public IReadOnlyCollection<string> Values(string label) => labels.Values(label);
 
+    /// <summary>The values that a label has here, each with the series that have it.</summary>
+    public IReadOnlyCollection<Posting> Postings(string label) => labels.Postings(label);
+
+    /// <summary>The numbers of labels are below this.</summary>
+    public int LabelNumbers => labels.Numbers;
+
+    /// <summary>The label with a number.</summary>
+    public Posting Label(int number) => labels.At(number);
+
+    /// <summary>The numbers of a series' labels.</summary>
+    public ReadOnlySpan<int> LabelsOf(SeriesEntry entry) => NumbersOf(entry.Id);
+
     /// <summary>The label names that occur here.</summary>
     public IReadOnlyCollection<string> Names => labels.Names;
 

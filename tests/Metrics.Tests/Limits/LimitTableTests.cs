@@ -34,6 +34,7 @@ public sealed class LimitTableTests
         [nameof(MetricsOptions.MaxSamplesInMemoryPerSeries)] = (typeof(CheckpointTests), nameof(CheckpointTests.Checkpoint_MoreSamplesOfASeriesThanMayBeInMemory_LetsTheOldestLeave_AndQueriesStillFindThem)),
         [nameof(MetricsOptions.MaxExpressionLength)] = (typeof(QueryTests), nameof(QueryTests.Watch_ExpressionLongerThanAllowed_IsAnErrorWithTheKey)),
         [nameof(MetricsOptions.MaxSeriesPerQuery)] = (typeof(QueryLimitTests), nameof(QueryLimitTests.Query_OneSampleOrSeriesTooMany_IsRefusedByName)),
+        [nameof(MetricsOptions.MaxLabelValues)] = (typeof(LabelFinderTests), nameof(LabelFinderTests.Labels_OneValueOrSeriesTooMany_AreRefusedByNameUnlessFewerAreAskedFor)),
         [nameof(MetricsOptions.MaxSamplesPerQuery)] = (typeof(QueryLimitTests), nameof(QueryLimitTests.Query_OneSampleOrSeriesTooMany_IsRefusedByName)),
         [nameof(MetricsOptions.MaxConcurrentQueries)] = (typeof(QueryLimitTests), nameof(QueryLimitTests.Query_BeyondTheLine_Is503AndNamesTheOptions)),
         [nameof(MetricsOptions.MaxQueuedQueries)] = (typeof(QueryLimitTests), nameof(QueryLimitTests.Query_BeyondTheLine_Is503AndNamesTheOptions)),
