@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Vigil.Metrics.Grains;
+using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics;
@@ -11,6 +12,7 @@ internal sealed class MetricsInstruments
     /// <summary>The meter's name.</summary>
     public const string MeterName = "Vigil.Metrics";
 
+    private readonly Counter<long> deleted;
     private readonly Counter<long> refused;
     private readonly Counter<long> requestsRefused;
     private readonly Counter<long> storageFailures;
@@ -48,6 +50,7 @@ internal sealed class MetricsInstruments
         Checkpoints = meter.CreateHistogram<double>("vigil.metrics.checkpoint.duration", "s", "Time of one grain's checkpoint.");
         RollupPagesDamaged = meter.CreateCounter<long>("vigil.metrics.rollups.damaged", "{page}", "Times that a damaged page of rollups was met, and what is finer was read in its place.");
         PagesRolledUp = meter.CreateCounter<long>("vigil.metrics.rollups.pages", "{page}", "Pages of samples that were rolled up.");
+        deleted = meter.CreateCounter<long>("vigil.metrics.retention.deleted", "{page}", "Pages deleted, by resolution and by what they were too much of: age or size.");
         QueriesRefused = meter.CreateCounter<long>("vigil.metrics.queries.refused", "{query}", "Requests of the Prometheus API answered with an error, by its type.");
         QueriesRunning = meter.CreateUpDownCounter<long>("vigil.metrics.queries.running", "{query}", "Queries being evaluated, watched expressions not counted.");
         SlowQueries = meter.CreateCounter<long>("vigil.metrics.queries.slow", "{query}", "Queries that took as long as the log of slow queries begins at, by kind.");
@@ -104,6 +107,13 @@ internal sealed class MetricsInstruments
     public Counter<long> RuleEvaluationsMissed { get; }
 
     public Counter<long> RuleFilesRefused { get; }
+
+    /// <summary>Pages that were deleted.</summary>
+    public Counter<long> PagesDeleted => deleted;
+
+    /// <summary>Counts pages that were deleted.</summary>
+    public void Deleted(Resolution resolution, string reason, int pages) =>
+        deleted.Add(pages, new KeyValuePair<string, object?>("resolution", Snake(resolution.ToString())), new KeyValuePair<string, object?>("reason", reason));
 
     /// <summary>Notes how long the evaluation of a recording rule took.</summary>
     public void RuleEvaluated(bool failed, TimeSpan took) => ruleEvaluations.Record(took.TotalSeconds, new KeyValuePair<string, object?>("outcome", failed ? "error" : "ok"));

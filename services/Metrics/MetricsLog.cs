@@ -76,4 +76,7 @@ internal static partial class MetricsLog
 
     [LoggerMessage(32, LogLevel.Error, "Samples of {Grain} cannot be rolled up any further; they are read one by one instead", EventName = "RollUpStopped")]
     public static partial void RollUpStopped(ILogger logger, string grain, Exception cause);
+
+    [LoggerMessage(33, LogLevel.Error, "What is more than may be kept could not be deleted; it is tried again", EventName = "RetentionFailed")]
+    public static partial void RetentionFailed(ILogger logger, Exception cause);
 }

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using System.Text.RegularExpressions;
 using Vigil.Metrics.Api;
+using Vigil.Metrics.Rollups;
 using Vigil.ServiceDefaults;
 
 namespace Vigil.Metrics;
@@ -84,9 +85,8 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan MaxAhead { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long samples are kept, and how old a sample may be.</summary>
-    [Range(typeof(TimeSpan), "00:10:00", "3660.00:00:00")]
-    public TimeSpan Retention { get; set; } = TimeSpan.FromDays(31);
+    /// <summary>How long samples and rollups are kept, and how many bytes of them.</summary>
+    public RetentionOptions Retention { get; set; } = new();
 
     /// <summary>Sealed samples are rolled up once the oldest of those that are not is this old. Until then queries over long ranges read them one by one.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
@@ -204,7 +204,7 @@ internal sealed class MetricsOptions : IValidatedOptions
     public int MaxSubscribersPerShard { get; set; } = 10_000;
 
     /// <summary>Minutes outlive the samples they are made of, so that there have to be some of every series.</summary>
-    public bool KeepsMinutesLonger => false;
+    public bool KeepsMinutesLonger => Retention.Of(Resolution.Minute) > Retention.Raw;
 
     /// <inheritdoc/>
     public IEnumerable<OptionFault> Validate()
@@ -216,7 +216,8 @@ internal sealed class MetricsOptions : IValidatedOptions
                 yield return new OptionFault(property.Name, value, $"{range.Minimum} to {range.Maximum}");
         }
         if (!IsRegex(CorsOrigin)) yield return new OptionFault(nameof(CorsOrigin), CorsOrigin, "a regular expression");
-        if (MemoryWindow > Retention) yield return new OptionFault(nameof(MemoryWindow), MemoryWindow, $"at most {nameof(Retention)} ({Retention})");
+        foreach (var fault in Retention.Validate()) yield return fault;
+        if (MemoryWindow > Retention.Raw) yield return new OptionFault(nameof(MemoryWindow), MemoryWindow, $"at most {nameof(Retention)}:{nameof(RetentionOptions.Raw)} ({Retention.Raw})");
     }
 
     private static bool IsRegex(string pattern)

@@ -19,7 +19,8 @@ internal static class MetricsServices
     public static WebApplicationBuilder AddMetrics(this WebApplicationBuilder builder)
     {
         var services = builder.Services;
-        services.AddValidatedOptions<MetricsOptions>(MetricsOptions.Section);
+        services.AddValidatedOptions<MetricsOptions>(MetricsOptions.Section)
+            .PostConfigure<IConfiguration>((options, configuration) => options.Retention.TakeShort(configuration.GetSection($"{MetricsOptions.Section}:{nameof(MetricsOptions.Retention)}")));
         services.AddMigrations("metrics", MetricsMigrations.All);
         services.AddMigrations(HistogramStore.Component, HistogramStore.Migrations);
         services.AddSingleton<MetricsInstruments>();
@@ -27,6 +28,9 @@ internal static class MetricsServices
         services.AddSingleton<RollupReader>();
         services.AddSingleton<RollupWriter>();
         services.AddSingleton<RollupStore>();
+        services.AddSingleton<RetentionStore>();
+        services.AddSingleton<RetentionKeeper>();
+        services.AddHostedService(s => s.GetRequiredService<RetentionKeeper>());
         services.AddSingleton<MetricsStore>();
         services.AddSingleton<Journal>();
         // Started before the silo and stopped after it: what grains take in until then still becomes durable.

@@ -44,7 +44,7 @@ internal static class IngestMapping
     public static string Describe(this RefusalCause cause, MetricsOptions options) => cause switch
     {
         RefusalCause.UndeclaredSeries => "the series is not declared on this stream, or expired because nothing came for as long as samples are kept: declare it again",
-        RefusalCause.TooOld => $"older than the samples of this series that still take late ones, or older than {options.Retention} (Metrics:{nameof(MetricsOptions.Retention)})",
+        RefusalCause.TooOld => $"older than the samples of this series that still take late ones, or older than {options.Retention.Raw} (Metrics:{nameof(MetricsOptions.Retention)}:{nameof(RetentionOptions.Raw)})",
         RefusalCause.TooFarAhead => $"more than {options.MaxAhead} ahead of the server's clock (Metrics:{nameof(MetricsOptions.MaxAhead)})",
         RefusalCause.ConflictingDuplicate => "another value is stored for this series and millisecond",
         _ => cause.ToString(),

@@ -73,7 +73,7 @@ internal sealed class PrometheusSeries(LabelFinder labels, MetricCatalog catalog
     private LabelQuestion Question(PrometheusParameters parameters, int limit, IReadOnlyList<PrometheusSelector> selectors)
     {
         var now = clock.GetUtcNow();
-        var from = parameters.Time("start", (now - options.Value.Retention).ToUnixTimeMilliseconds());
+        var from = parameters.Time("start", (now - options.Value.Retention.Raw).ToUnixTimeMilliseconds());
         var to = parameters.Time("end", (now + options.Value.MaxAhead).ToUnixTimeMilliseconds());
         return new LabelQuestion([.. selectors.Select(s => (s.Text, s.Matchers))], from, to, limit);
     }

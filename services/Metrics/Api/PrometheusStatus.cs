@@ -59,7 +59,7 @@ internal sealed class PrometheusStatus(QueryCoordinator coordinator, RuleTable r
         json.WriteNumber("GOMEMLIMIT", GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         json.WriteString("GOGC", "");
         json.WriteString("GODEBUG", "");
-        json.WriteString("storageRetention", PrometheusDuration.Format(options.Value.Retention));
+        json.WriteString("storageRetention", PrometheusDuration.Format(options.Value.Retention.Raw));
         json.WriteEndObject();
     }
 
@@ -72,7 +72,7 @@ internal sealed class PrometheusStatus(QueryCoordinator coordinator, RuleTable r
         json.WriteString("query.max-concurrency", Text(own.MaxConcurrentQueries));
         json.WriteString("query.max-samples", Text(own.MaxSamplesPerQuery));
         json.WriteString("query.timeout", PrometheusDuration.Format(own.QueryTimeout));
-        json.WriteString("storage.tsdb.retention.time", PrometheusDuration.Format(own.Retention));
+        json.WriteString("storage.tsdb.retention.time", PrometheusDuration.Format(own.Retention.Raw));
         json.WriteString("web.cors.origin", own.CorsOrigin);
         json.WriteString("web.enable-admin-api", "false");
         json.WriteString("web.enable-otlp-receiver", "true");

@@ -14,7 +14,6 @@ namespace Vigil.Metrics.Grains;
 internal sealed class Checkpointer(
     string grain, ServiceSeries state, MetricsStore store, RollupWriter rollupWriter, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
 {
-    private const int PagesPerStep = 100;
     private const long HourMs = 3_600_000;
 
     private readonly HistogramCheckpoint histograms = new(grain, state.Table, store.Histograms);
@@ -115,12 +114,25 @@ internal sealed class Checkpointer(
         return count;
     }
 
+    private async Task<int> DeleteOlderAsync(Resolution resolution, long before)
+    {
+        int all = 0, deleted;
+        do
+        {
+            deleted = await store.Retention.DeleteOlderAsync(grain, resolution, before, CancellationToken.None);
+            if (deleted > 0) instruments.Deleted(resolution, "age", deleted);
+            all += deleted;
+        }
+        while (deleted == RetentionStore.PagesPerStep);
+        return all;
+    }
+
     private async Task RetainAsync(long now)
     {
-        var cutoff = now - (long)options.Retention.TotalMilliseconds;
-        int deleted;
-        do deleted = await store.DeletePagesAsync(grain, cutoff, PagesPerStep, CancellationToken.None);
-        while (deleted == PagesPerStep);
+        var deleted = 0;
+        foreach (var resolution in Enum.GetValues<Resolution>()) deleted += await DeleteOlderAsync(resolution, now - (long)options.Retention.Of(resolution).TotalMilliseconds);
+        if (deleted > 0) await store.GiveBackAsync(CancellationToken.None);
+        var cutoff = now - (long)options.Retention.Raw.TotalMilliseconds;
         await histograms.RetainAsync(cutoff);
         // Newly declared series have no samples yet: only what had some, all too old, goes.
         foreach (var bucket in state.Table.All.Where(IsGone).Select(e => e.Bucket).Distinct().ToArray())

@@ -15,7 +15,7 @@ internal static class RowEncoder
     public static void Encode(AppendBatch batch, RowUnderWay work, SeriesTable table, long now, MetricsOptions options)
     {
         var newest = now + (long)options.MaxAhead.TotalMilliseconds;
-        var oldest = now - (long)options.Retention.TotalMilliseconds;
+        var oldest = now - (long)options.Retention.Raw.TotalMilliseconds;
         var histograms = batch.Histograms;
         var buffer = work.Buffer(histograms is null ? JournalCodec.HeaderBytes + batch.Count * JournalCodec.MaxSampleBytes : JournalCodec.HeaderBytes + histograms.Sum(h => h.Length + HistogramRows.MaxOverhead));
         var length = histograms is null ? JournalCodec.WriteHeader(buffer) : HistogramRows.WriteHeader(buffer);

@@ -58,7 +58,8 @@ internal sealed record RollupRequest(long From, long Through, long[]? Boundaries
     {
         var period = resolution.PeriodMs();
         var cut = Boundaries!.LongCount(b => b % period != 0);
-        return Through - From >= period && cut * 2 <= (Through - From) / period;
+        var span = Through - From + 1;
+        return span >= period && cut * 2 <= span / period;
     }
 }
 

@@ -77,8 +77,8 @@ internal sealed class RollupWriter(IDatabase database, MetricsInstruments instru
     {
         if (page.Replaced is { } replaced)
         {
-            rows.Begin("UPDATE metric_rollups SET first_ms = $1, last_ms = $2, data = $3 WHERE page = $4").Bind(page.First).Bind(page.Last).Bind(page.Data).Bind(replaced).Run();
-            return;
+            // Not written over: its retention may have ended since it was read.
+            rows.Begin("DELETE FROM metric_rollups WHERE page = $1").Bind(replaced).Run();
         }
         rows.Begin("INSERT INTO metric_rollups (grain, bucket, resolution, first_ms, last_ms, data) VALUES ($1, $2, $3, $4, $5, $6)")
             .Bind(grain).Bind(bucket).Bind((long)page.Resolution).Bind(page.First).Bind(page.Last).Bind(page.Data).Run();
@@ -181,6 +181,6 @@ internal sealed class RollupWriter(IDatabase database, MetricsInstruments instru
 
     private static bool IsDense(IReadOnlyList<Rollup> minutes) => minutes.Sum(m => (long)m.Count) >= (long)MinSamplesPerMinute * minutes.Count;
 
-    /// <param name="Replaced">The page that it is written over; null for a new one.</param>
+    /// <param name="Replaced">The page whose rollups are in it; null where there is none.</param>
     private sealed record SavedRollups(Resolution Resolution, long? Replaced, long First, long Last, ReadOnlyMemory<byte> Data);
 }

@@ -24,7 +24,7 @@ internal sealed record KnownGrain(string Grain, string Service);
 /// already changes nothing (see <see cref="ServiceSeries"/>): one transaction at the end moves the stream positions and says which
 /// rows are not needed any more.
 /// </remarks>
-internal sealed class MetricsStore(IDatabase database, RollupStore rollups)
+internal sealed class MetricsStore(IDatabase database, RollupStore rollups, RetentionStore retention)
 {
     private const int RowsPerTrim = 100;
 
@@ -36,6 +36,9 @@ internal sealed class MetricsStore(IDatabase database, RollupStore rollups)
 
     /// <summary>The rollups.</summary>
     public RollupStore Rollups => rollups;
+
+    /// <summary>What deletes.</summary>
+    public RetentionStore Retention => retention;
 
     /// <summary>All grains that ever held a series.</summary>
     public async Task<IReadOnlyList<KnownGrain>> ReadGrainsAsync(CancellationToken ct)
@@ -150,20 +153,15 @@ internal sealed class MetricsStore(IDatabase database, RollupStore rollups)
         }
     }
 
-    /// <summary>Deletes up to <paramref name="most"/> pages that end before the cut-off; returns how many it found.</summary>
-    public ValueTask<int> DeletePagesAsync(string grain, long before, int most, CancellationToken ct) => database.WriteAsync(async (transaction, token) =>
-    {
-        await using var delete = new Statement(transaction, """
-            DELETE FROM metric_pages WHERE page IN
-                (SELECT page FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms < @before LIMIT @most)
-            """);
-        return await delete.Set("@grain", grain).Set("@before", before).Set("@most", (long)most).ExecuteAsync(token).ConfigureAwait(false);
-    }, ct);
-
     /// <summary>Gives disk space back where more than half of it is free, as after a burst whose journal was long. PostgreSQL does that by itself.</summary>
-    public async Task ShrinkAsync(CancellationToken ct)
+    public Task ShrinkAsync(CancellationToken ct) => ShrinkAsync(2, MinFreePages, ct);
+
+    /// <summary>Gives disk space back that is not needed again soon, since what lay there is too old or too much.</summary>
+    public Task GiveBackAsync(CancellationToken ct) => ShrinkAsync(20, MinFreePages / 4, ct);
+
+    private async Task ShrinkAsync(int share, int leave, CancellationToken ct)
     {
-        while (database.Dialect == SqlDialect.Sqlite && await FreePagesAsync(ct).ConfigureAwait(false) is var (free, all) && free > MinFreePages && free > all / 2)
+        while (database.Dialect == SqlDialect.Sqlite && await FreePagesAsync(ct).ConfigureAwait(false) is var (free, all) && free > leave && free > all / share)
         {
             await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
             await database.WriteRowsAsync(0, static (rows, _) => rows.Begin("PRAGMA incremental_vacuum(500)").Run(), ct).ConfigureAwait(false);
