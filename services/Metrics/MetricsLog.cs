@@ -8,6 +8,9 @@ internal static partial class MetricsLog
     [LoggerMessage(1, LogLevel.Error, "A group of {Rows} journal rows could not be written; their senders are told to send again", EventName = "JournalFailed")]
     public static partial void JournalFailed(ILogger logger, int rows, Exception cause);
 
+    [LoggerMessage(40, LogLevel.Error, "The time to stop was over before the journal was written; {Rows} rows were waiting, whose senders have no acknowledgement", EventName = "JournalStoppedEarly")]
+    public static partial void JournalStoppedEarly(ILogger logger, int rows);
+
     [LoggerMessage(2, LogLevel.Information, "{Grain} restored: {Series} series, {Streams} streams, {JournalBytes} bytes of journal replayed", EventName = "ServiceRestored")]
     public static partial void ServiceRestored(ILogger logger, string grain, int series, int streams, long journalBytes);
 

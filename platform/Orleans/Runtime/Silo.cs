@@ -91,7 +91,8 @@ internal sealed partial class Silo : IClusterClient, IAsyncDisposable
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            Log.StoppedEarly(Catalog.Count);
+            Log.StoppedEarly(Catalog.Count, string.Join(", ", Catalog.Activations.Take(10).Select(activation =>
+                $"{activation.GrainId} ({string.Join(", ", activation.RunningCalls().Select(call => call.GetMethodName()).DefaultIfEmpty("runs no call"))})")));
         }
         await DisposeAsync().ConfigureAwait(false);
     }

@@ -25,8 +25,8 @@ internal static partial class SiloLog
     [LoggerMessage(7, LogLevel.Information, "Silo stopped; {Count} activations were deactivated")]
     public static partial void Stopped(this ILogger log, int count);
 
-    [LoggerMessage(8, LogLevel.Error, "Silo stopped before {Count} activations were deactivated")]
-    public static partial void StoppedEarly(this ILogger log, int count);
+    [LoggerMessage(8, LogLevel.Error, "Silo stopped before {Count} activations were deactivated, among them {Activations}")]
+    public static partial void StoppedEarly(this ILogger log, int count, string activations);
 
     [LoggerMessage(10, LogLevel.Warning, "Grain {GrainId} has {Calls} calls running and waiting, more than the soft limit of {Limit}")]
     public static partial void ManyCalls(this ILogger log, GrainId grainId, int calls, int limit);

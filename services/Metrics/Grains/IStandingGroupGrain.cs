@@ -11,8 +11,10 @@ namespace Vigil.Metrics.Grains;
 internal interface IStandingGroupGrain : IGrainWithStringKey
 {
     /// <summary>Adds and ends watches of a session, and returns as soon as there are values that it was not given, or after the wait.</summary>
+    /// <param name="poll">What the session asks.</param>
+    /// <param name="gone">The caller does not wait any more: a call that went on would keep the service from stopping.</param>
     [Alias("Next"), AlwaysInterleave]
-    Task<StandingChanges> NextAsync(StandingPoll poll);
+    Task<StandingChanges> NextAsync(StandingPoll poll, CancellationToken gone = default);
 
     /// <summary>Samples that were stored. False where the group does not follow the sender any more.</summary>
     [Alias("Take"), AlwaysInterleave]

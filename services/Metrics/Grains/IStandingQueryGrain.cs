@@ -12,8 +12,9 @@ namespace Vigil.Metrics.Grains;
 internal interface IStandingQueryGrain : IGrainWithStringKey
 {
     /// <summary>Returns as soon as there is something newer than <paramref name="version"/>, and what there is after <paramref name="wait"/>.</summary>
+    /// <param name="gone">The caller does not wait any more: a call that went on would keep the service from stopping.</param>
     [Alias("Next"), AlwaysInterleave]
-    Task<StandingValue> NextAsync(long version, TimeSpan wait);
+    Task<StandingValue> NextAsync(long version, TimeSpan wait, CancellationToken gone = default);
 
     /// <summary>Samples that this expression reads have changed. Returns before the expression is evaluated.</summary>
     /// <param name="receivedUnixUs">When the newest of them had reached the service, microseconds since 1970; 0 for none in particular.</param>

@@ -60,7 +60,15 @@ internal sealed class Journal : IHostedService
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         queue.Writer.TryComplete();
-        await writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Who sent what is still here has no acknowledgement, and sends it again.
+            MetricsLog.JournalStoppedEarly(log, queue.Reader.Count);
+        }
     }
 
     private async ValueTask AppendWhenThereIsRoomAsync(JournalRow row)

@@ -69,7 +69,7 @@ internal sealed class StandingQueryGrain(
         return Task.CompletedTask;
     }
 
-    public async Task<StandingValue> NextAsync(long version, TimeSpan wait)
+    public async Task<StandingValue> NextAsync(long version, TimeSpan wait, CancellationToken gone)
     {
         followers++;
         try
@@ -80,7 +80,7 @@ internal sealed class StandingQueryGrain(
                 await EvaluateAsync();
             }
             // Version 0: another call's evaluation is still on its way.
-            if ((current.Version == version || current.Version == 0) && wait > TimeSpan.Zero) await WaitAsync(next.Task, wait);
+            if ((current.Version == version || current.Version == 0) && wait > TimeSpan.Zero) await WaitAsync(next.Task, wait, gone);
             return current;
         }
         finally
@@ -201,11 +201,11 @@ internal sealed class StandingQueryGrain(
         evaluatedAt = clock.GetTimestamp();
     }
 
-    private async Task WaitAsync(Task signal, TimeSpan wait)
+    private async Task WaitAsync(Task signal, TimeSpan wait, CancellationToken gone)
     {
         try
         {
-            await signal.WaitAsync(wait, clock);
+            await signal.WaitAsync(wait, clock, gone);
         }
         catch (TimeoutException)
         {

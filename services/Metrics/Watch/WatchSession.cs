@@ -214,7 +214,7 @@ internal sealed class WatchSession(
         {
             var left = heartbeat - clock.GetElapsedTime(start);
             var wait = left > LongestPoll ? LongestPoll : left > TimeSpan.Zero ? left : TimeSpan.Zero;
-            var value = await grain.NextAsync(version, wait).WaitAsync(ending).ConfigureAwait(false);
+            var value = await grain.NextAsync(version, wait, ending).WaitAsync(ending).ConfigureAwait(false);
             // Not evaluated yet: nothing is known, which is something else than an empty vector. Silence says so.
             if (value.Version == 0) start = clock.GetTimestamp();
             else if (value.Version != version || clock.GetElapsedTime(start) >= heartbeat) return value;

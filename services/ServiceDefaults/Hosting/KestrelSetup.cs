@@ -23,12 +23,14 @@ internal static class KestrelSetup
             TimeSpan.TryParse(builder.Configuration[$"{EndpointOptions.Section}:{nameof(EndpointOptions.ShutdownTimeout)}"], CultureInfo.InvariantCulture, out var timeout) && timeout >= TimeSpan.Zero
                 ? timeout
                 : new EndpointOptions().ShutdownTimeout);
+        builder.Services.AddSingleton<ConnectionDrain>();
+        builder.Services.AddSingleton<IStartupFilter>(services => services.GetRequiredService<ConnectionDrain>());
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<EndpointOptions>>((kestrel, endpoints) =>
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<EndpointOptions>, ConnectionDrain>((kestrel, endpoints, drain) =>
         {
             try
             {
-                Configure(kestrel, endpoints.Value, identity);
+                Configure(kestrel, endpoints.Value, identity, drain);
             }
             catch (OptionsValidationException)
             {
@@ -38,7 +40,7 @@ internal static class KestrelSetup
         });
     }
 
-    private static void Configure(KestrelServerOptions kestrel, EndpointOptions endpoints, ServiceIdentity identity)
+    private static void Configure(KestrelServerOptions kestrel, EndpointOptions endpoints, ServiceIdentity identity, ConnectionDrain drain)
     {
         kestrel.AddServerHeader = false;
         var limits = kestrel.Limits;
@@ -56,6 +58,7 @@ internal static class KestrelSetup
         var tls = Tls(endpoints.Tls);
         kestrel.Listen(address, endpoints.GrpcPort ?? identity.GrpcPort, listen =>
         {
+            listen.Use(drain.Watch);
             listen.Protocols = HttpProtocols.Http2;
             if (tls is not null) listen.UseHttps(tls);
         });
@@ -63,6 +66,7 @@ internal static class KestrelSetup
         {
             kestrel.Listen(address, port, listen =>
             {
+                listen.Use(drain.Watch);
                 // Without TLS there is nothing to negotiate HTTP/2 with.
                 listen.Protocols = tls is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
                 if (tls is not null) listen.UseHttps(tls);

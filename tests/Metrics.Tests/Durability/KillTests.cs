@@ -74,8 +74,8 @@ public sealed class KillTests
         Assert.Equal(0, pusher.Statistics.Refused);
 
         // What is fetched has nobody who waits for an acknowledgement: it must go on, and hold what the target showed.
+        await Waiting.Until(async () => (await client.QueryAsync("last_over_time(scraped_total[1d])").DefaultTimeout()).Vector is [{ Value: > 0 }], "the target is scraped", Patience);
         await EqualAsync(client, "resets(scraped_total[1d])", 0);
-        await Waiting.Until(async () => (await client.QueryAsync("last_over_time(scraped_total[1d])").DefaultTimeout()).Vector!.Single().Value > 0, "the target is scraped", Patience);
         await Waiting.Until(async () => (await client.QueryAsync("count_over_time(recorded[1d])").DefaultTimeout()).Vector is [{ Value: > 0 }], "the rule is recorded", Patience);
         await EqualAsync(client, $"max_over_time(recorded[1d])", Door.Width);
     }

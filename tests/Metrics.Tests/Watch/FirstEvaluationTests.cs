@@ -94,7 +94,7 @@ public sealed class FirstEvaluationTests
 
     private sealed class FakeQuery(FirstEvaluations held) : IStandingQueryGrain
     {
-        public async Task<StandingValue> NextAsync(long version, TimeSpan wait)
+        public async Task<StandingValue> NextAsync(long version, TimeSpan wait, CancellationToken gone)
         {
             if (version != -1) return await new TaskCompletionSource<StandingValue>().Task;
             await held.HoldAsync();
@@ -106,7 +106,7 @@ public sealed class FirstEvaluationTests
 
     private sealed class FakeGroup(FirstEvaluations held) : IStandingGroupGrain
     {
-        public async Task<StandingChanges> NextAsync(StandingPoll poll)
+        public async Task<StandingChanges> NextAsync(StandingPoll poll, CancellationToken gone)
         {
             if (poll.Added.Length > 0) await held.HoldAsync();
             else if (!poll.Ended) await new TaskCompletionSource().Task;

@@ -114,6 +114,21 @@ public sealed class StandingGroupTests
         Assert.True(await Counters.SumAsync(host, "vigil_metrics_standing_refused_total", "cause=\"memory\"") >= 1);
     }
 
+    /// <summary>On a clock that stands still a call that waits for news would wait for ever.</summary>
+    [Theory]
+    [InlineData("sum(m)")]
+    [InlineData("absent(m)")]
+    public async Task Watch_OpenWhenTheServiceStops_DoesNotKeepIt(string expr)
+    {
+        await using var host = await MetricsHost.StartAsync(clock: clock, settings: ("Listen:ShutdownTimeout", "00:05:00"));
+        using var watch = host.Query.Watch(MetricsHost.Auth);
+        await watch.RequestStream.WriteAsync(new WatchRequest { Register = new WatchRegister { WatchId = "w", Expr = expr, HeartbeatMs = 60_000 } }).DefaultTimeout();
+        await ReadUntilAsync(watch, e => e.Vector is not null);
+
+        // This client neither reads nor ends its side.
+        await host.StopAsync();
+    }
+
     [Fact]
     public async Task StandingGroup_NativeHistograms_AreHandedOver()
     {

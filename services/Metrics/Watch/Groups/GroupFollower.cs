@@ -184,7 +184,7 @@ internal sealed class GroupFollower
                 AddedIds = Array.ConvertAll(added, w => w.Number),
                 Removed = ended,
                 Wait = wait,
-            }).WaitAsync(ending).ConfigureAwait(false);
+            }, ending).WaitAsync(ending).ConfigureAwait(false);
             events.Heard(changes.ConfirmedAt);
             return changes;
         }

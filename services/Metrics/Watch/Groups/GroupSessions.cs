@@ -47,11 +47,11 @@ internal sealed class GroupSessions(TimeProvider clock)
     }
 
     /// <summary>Waits until a session has something to hear, or as long as it would.</summary>
-    public async Task WaitAsync(GroupSession session, TimeSpan wait)
+    public async Task WaitAsync(GroupSession session, TimeSpan wait, CancellationToken gone)
     {
         try
         {
-            await session.Signal.Task.WaitAsync(wait, clock);
+            await session.Signal.Task.WaitAsync(wait, clock, gone);
         }
         catch (TimeoutException)
         {

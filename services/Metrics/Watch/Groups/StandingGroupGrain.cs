@@ -53,7 +53,7 @@ internal sealed class StandingGroupGrain : Grain, IStandingGroupGrain
         return Task.CompletedTask;
     }
 
-    public async Task<StandingChanges> NextAsync(StandingPoll poll)
+    public async Task<StandingChanges> NextAsync(StandingPoll poll, CancellationToken gone)
     {
         if (sessions.Find(poll.Session) is not { } session)
         {
@@ -71,7 +71,7 @@ internal sealed class StandingGroupGrain : Grain, IStandingGroupGrain
         {
             foreach (var watch in poll.Removed) members.End(session, watch);
             if (poll.Added.Length > 0) await AddAsync(session, poll);
-            if (!session.HasChanges && poll.Wait > TimeSpan.Zero) await sessions.WaitAsync(session, poll.Wait);
+            if (!session.HasChanges && poll.Wait > TimeSpan.Zero) await sessions.WaitAsync(session, poll.Wait, gone);
             return new StandingChanges { Epoch = epoch, ConfirmedAt = confirmedAt, Changes = session.Take() };
         }
         finally
