@@ -15,7 +15,7 @@ internal sealed class CertificateWatch(TlsSettings settings, TimeProvider clock)
     [SuppressMessage("Security", "CA5359", Justification = "What .NET found is the answer, except where the configuration says insecure_skip_verify.")]
     public SslClientAuthenticationOptions Options(string? host)
     {
-        var options = PageFetcher.SslOptions(settings);
+        var options = settings.ToOptions();
         options.TargetHost ??= host;
         options.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
         {

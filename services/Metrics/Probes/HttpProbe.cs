@@ -33,6 +33,8 @@ internal static class HttpProbe
             while (true)
             {
                 using var request = await RequestAsync(url, settings, ct).ConfigureAwait(false);
+                // Not of servers that it sends us to.
+                if (redirects == 0) target.Job.Tls.Name(request);
                 using var response = await client.SendAsync(request, HttpCompletionOption.ResponseContentRead, ct).ConfigureAwait(false);
                 status = (int)response.StatusCode;
                 if (settings.FollowRedirects && status is 301 or 302 or 303 or 307 or 308 && response.Headers.Location is { } location)

@@ -146,7 +146,7 @@ internal sealed record ProbeSettings
             BodyMustNotMatch = Patterns(map, "fail_if_body_matches_regexp"),
             FailIfNotTls = map.Flag("fail_if_not_ssl") ?? false,
             FollowRedirects = map.Flag("follow_redirects") ?? true,
-            Auth = ScrapeFile.ReadAuth(map, folder),
+            Auth = HttpAuth.Read(map, folder),
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Vigil.Metrics.Grains;
+using Vigil.Metrics.PromQL;
 using Vigil.Metrics.Series;
 
 namespace Vigil.Metrics.Scrape;
@@ -54,10 +55,22 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
 
     /// <summary>Reads a page.</summary>
     /// <param name="body">The page.</param>
-    /// <param name="openMetrics">Its format.</param>
+    /// <param name="format">Its format.</param>
     /// <param name="timeMs">Of samples without a time of their own.</param>
     /// <param name="samples">Takes the samples; on an error they are not to be stored.</param>
-    public IntakeResult Read(ReadOnlySpan<byte> body, bool openMetrics, long timeMs, TargetSamples samples)
+    public IntakeResult Read(ReadOnlyMemory<byte> body, PageFormat format, long timeMs, TargetSamples samples)
+    {
+        if (format == PageFormat.Protobuf)
+        {
+            var families = new ProtobufReader(body, target.Job.NativeHistograms, target.Job.ClassicHistograms);
+            return Read(ref families, openMetrics: false, isEmpty: body.IsEmpty, timeMs, samples);
+        }
+        var lines = new ExpositionReader(body.Span, format == PageFormat.OpenMetrics);
+        return Read(ref lines, format == PageFormat.OpenMetrics, body.IsEmpty, timeMs, samples);
+    }
+
+    private IntakeResult Read<TReader>(ref TReader reader, bool openMetrics, bool isEmpty, long timeMs, TargetSamples samples)
+        where TReader : IPageReader, allows ref struct
     {
         scrape++;
         (seen, seenBefore) = (seenBefore, seen);
@@ -66,7 +79,6 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
         var (scraped, kept, added) = (0, 0, 0);
         string? error = null;
         var fault = ScrapeFault.None;
-        var reader = new ExpositionReader(body, openMetrics);
         while (error is null && reader.Read())
         {
             if (reader.Entry != ExpositionEntry.Sample)
@@ -91,7 +103,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
             if (line.Series is not { } found) continue;
             kept++;
             var time = target.Job.HonorTimestamps ? reader.TimeMs : null;
-            samples.Add(found, time ?? timeMs, reader.Value);
+            samples.Add(found, time ?? timeMs, reader.Value, reader.Histogram);
             if ((time is null || target.Job.TrackTimestampsStaleness) && found.SeenIn != scrape)
             {
                 found.SeenIn = scrape;
@@ -102,7 +114,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
         if (error is null && target.Job.Limits.Samples is > 0 and var limit && kept > limit)
             (error, fault) = ($"{kept} samples; at most {limit} are allowed (sample_limit)", ScrapeFault.SampleLimit);
         if (error is not null) Fail();
-        Forget(good: error is null && !body.IsEmpty);
+        Forget(good: error is null && !isEmpty);
         return new IntakeResult(error, fault, scraped, kept, added);
     }
 
@@ -171,14 +183,35 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
     private (Line? Line, ScrapeFault Fault, string? Error) Make(ReadOnlySpan<byte> text, bool openMetrics)
     {
         if (SeriesText.TryParse(text, openMetrics, labels) is { } fault) return (null, ScrapeFault.Malformed, fault);
+        NormalizeBounds();
         var edited = Merge();
         if (!RelabelRule.Apply(target.Job.MetricRelabel, edited)) return (new Line(null), default, null);
         if (!edited.Remove(LabelSet.NameLabel, out var name)) return (null, ScrapeFault.Malformed, "relabelling left a series without a metric name");
         if (LimitHit(name, edited) is { } limit) return (null, ScrapeFault.LabelLimit, limit);
         var list = edited.Select(l => new Label(l.Key, l.Value)).ToList();
+        if (target.Job.LegacyNames && NotLegacy(name, list) is { } other) return (new Line(null) { Refusal = other }, default, null);
         if (rules.Check(name, list) is { } refusal) return (new Line(null) { Refusal = refusal }, default, null);
         list.Add(new Label(LabelSet.NameLabel, name));
         return (new Line(Find(LabelSet.Create(list), () => MetricMetadata.Of(name, metadata) is var (family, kind) ? (kind, family?.Unit ?? "", family?.Help ?? "") : default)), default, null);
+    }
+
+    /// <summary>Prometheus 3 writes bounds alike, however the page does: le="1" is le="1.0". So the formats, and the versions of a client, make no series of their own.</summary>
+    private void NormalizeBounds()
+    {
+        for (var i = 1; i < labels.Count; i++)
+        {
+            if (labels[i].Name is not ("le" or "quantile")) continue;
+            var type = MetricMetadata.Of(labels[0].Value, metadata).Family?.Type;
+            if (labels[i].Name == "le" ? type is not ("histogram" or "gaugehistogram") : type != "summary") continue;
+            if (ExpositionNumber.TryParse(Encoding.UTF8.GetBytes(labels[i].Value), out var bound)) labels[i] = labels[i] with { Value = GoText.FloatOpenMetrics(bound) };
+        }
+    }
+
+    private static (RefusalCause Cause, string Detail)? NotLegacy(string name, List<Label> labels)
+    {
+        const string Why = "is not made of letters, digits and underscores, as metric_name_validation_scheme 'legacy' has it";
+        if (!LabelNames.IsLegacyMetric(name)) return (RefusalCause.BadName, $"the metric name {GoText.Quote(name)} {Why}");
+        return labels.Find(l => !LabelNames.IsLegacy(l.Name)) is { Name.Length: > 0 } label ? (RefusalCause.BadLabel, $"the label name {GoText.Quote(label.Name)} of {name} {Why}") : null;
     }
 
     /// <summary>The labels of the line and of the target; where both have one, the job says whose counts.</summary>

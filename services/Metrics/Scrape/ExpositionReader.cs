@@ -26,7 +26,7 @@ internal enum ExpositionEntry
 /// </summary>
 /// <param name="text">The whole body.</param>
 /// <param name="openMetrics">OpenMetrics rather than the text format.</param>
-internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics)
+internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics) : IPageReader
 {
     private readonly ReadOnlySpan<byte> text = text;
     private int position;
@@ -41,6 +41,9 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics)
 
     /// <summary>Of a sample.</summary>
     public double Value { get; private set; }
+
+    /// <summary>The text formats have none.</summary>
+    public readonly byte[]? Histogram => null;
 
     /// <summary>Of a sample: milliseconds since 1970; null where the line says none.</summary>
     public long? TimeMs { get; private set; }

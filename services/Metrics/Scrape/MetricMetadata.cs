@@ -35,7 +35,7 @@ internal sealed record MetricMetadata(string Metric, string Type, string Help, s
     /// <summary>The family that a series' metric name belongs to, and what kind of series it is there.</summary>
     public static (MetricMetadata? Family, SeriesKind Kind) Of(string metric, IReadOnlyDictionary<string, MetricMetadata> families)
     {
-        if (families.TryGetValue(metric, out var family)) return (family, family.Type switch { "counter" => SeriesKind.Counter, "gauge" => SeriesKind.Gauge, _ => SeriesKind.Unknown });
+        if (families.TryGetValue(metric, out var family)) return (family, family.Type switch { "counter" or "histogram" => SeriesKind.Counter, "gauge" or "gaugehistogram" => SeriesKind.Gauge, _ => SeriesKind.Unknown });
         // OpenMetrics names a counter's family without the ending.
         if (Base(metric, "_total") is { } counter && families.TryGetValue(counter, out family) && family.Type == "counter") return (family, SeriesKind.Counter);
         foreach (var ending in OfHistograms)

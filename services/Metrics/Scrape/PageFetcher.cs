@@ -1,8 +1,5 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Vigil.Metrics.Api;
 using Vigil.ServiceDefaults.Yaml;
@@ -12,46 +9,29 @@ namespace Vigil.Metrics.Scrape;
 /// <summary>What fetching a page came to.</summary>
 /// <param name="Error">Why there is none; null where there is.</param>
 /// <param name="Fault">The same for the counter.</param>
-/// <param name="OpenMetrics">Its format.</param>
-internal readonly record struct FetchedPage(string? Error, ScrapeFault Fault, bool OpenMetrics);
+/// <param name="Format">Its format.</param>
+internal readonly record struct FetchedPage(string? Error, ScrapeFault Fault, PageFormat Format);
 
 /// <summary>Fetches pages of metrics.</summary>
 internal static class PageFetcher
 {
-    // Prometheus 3's: names in quotes are understood.
-    private const string Accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-    private const string OpenMetrics = "application/openmetrics-text";
     private const int ChunkBytes = 16 * 1024;
 
     /// <summary>
     /// A client for one job. Connections live on between scrapes. It is not disposed when the job changes: a scrape under way would fail for no
     /// fault of the target, and idle connections end by themselves.
     /// </summary>
-    public static HttpClient CreateClient(TlsSettings tls, bool followRedirects) => new(new SocketsHttpHandler
+    public static HttpClient CreateClient(TargetJob job) => new(new SocketsHttpHandler
     {
-        AllowAutoRedirect = followRedirects,
+        AllowAutoRedirect = job.FollowRedirects,
         MaxAutomaticRedirections = 10,
-        AutomaticDecompression = DecompressionMethods.GZip,
+        AutomaticDecompression = job.Compression ? DecompressionMethods.GZip : DecompressionMethods.None,
         PooledConnectionIdleTimeout = TimeSpan.FromMinutes(2),
         UseCookies = false,
         UseProxy = false,
-        SslOptions = SslOptions(tls),
+        SslOptions = job.Tls.ToOptions(),
     })
     { Timeout = Timeout.InfiniteTimeSpan };
-
-    /// <summary>How TLS is spoken.</summary>
-    [SuppressMessage("Security", "CA5359", Justification = "Only where the configuration says insecure_skip_verify, Prometheus' own key.")]
-    public static SslClientAuthenticationOptions SslOptions(TlsSettings tls)
-    {
-        var options = new SslClientAuthenticationOptions { TargetHost = tls.ServerName };
-        if (tls.InsecureSkipVerify) options.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
-        if (tls.CaFile is null) return options;
-        var trusted = new X509Certificate2Collection();
-        trusted.ImportFromPemFile(tls.CaFile);
-        options.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        options.CertificateChainPolicy.CustomTrustStore.AddRange(trusted);
-        return options;
-    }
 
     /// <summary>The header that shows who asks; null for nobody.</summary>
     /// <exception cref="IOException">A file with a secret cannot be read.</exception>
@@ -75,25 +55,26 @@ internal static class PageFetcher
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, target.Address);
-            request.Headers.TryAddWithoutValidation("Accept", Accept);
+            request.Headers.TryAddWithoutValidation("Accept", target.Job.Protocols.Accept);
             request.Headers.TryAddWithoutValidation("User-Agent", "Vigil");
             request.Headers.TryAddWithoutValidation("X-Prometheus-Scrape-Timeout-Seconds", target.Timeout.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
+            target.Job.Tls.Name(request);
             request.Headers.Authorization = await AuthorizeAsync(target.Job.Auth, timeout.Token).ConfigureAwait(false);
             using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token).ConfigureAwait(false);
-            if (response.StatusCode != HttpStatusCode.OK) return new($"server returned HTTP status {(int)response.StatusCode} {response.ReasonPhrase}", ScrapeFault.Status, false);
+            if (response.StatusCode != HttpStatusCode.OK) return new($"server returned HTTP status {(int)response.StatusCode} {response.ReasonPhrase}", ScrapeFault.Status, default);
             await using var stream = await response.Content.ReadAsStreamAsync(timeout.Token).ConfigureAwait(false);
             var (limit, key) = target.Job.Limits.BodyBytes is > 0 and var own && own <= maxBytes ? (own, "body_size_limit") : (maxBytes, $"Metrics:{nameof(ScrapeOptions.MaxScrapeBytes)}");
-            if (!await ReadAsync(stream, body, limit, timeout.Token).ConfigureAwait(false)) return new($"the body is larger than {limit} bytes ({key})", ScrapeFault.TooLarge, false);
-            return new(null, ScrapeFault.None, response.Content.Headers.ContentType?.MediaType == OpenMetrics);
+            if (!await ReadAsync(stream, body, limit, timeout.Token).ConfigureAwait(false)) return new($"the body is larger than {limit} bytes ({key})", ScrapeFault.TooLarge, default);
+            return new(null, ScrapeFault.None, PageProtocols.FormatOf(response.Content.Headers.ContentType));
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {
-            return new($"no answer within {PrometheusDuration.Format(target.Timeout)}", ScrapeFault.Timeout, false);
+            return new($"no answer within {PrometheusDuration.Format(target.Timeout)}", ScrapeFault.Timeout, default);
         }
         // InvalidDataException: what should be gzip is none.
         catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or UnauthorizedAccessException)
         {
-            return new(Plain(e), e is InvalidDataException ? ScrapeFault.Malformed : ScrapeFault.Unreachable, false);
+            return new(Plain(e), e is InvalidDataException ? ScrapeFault.Malformed : ScrapeFault.Unreachable, default);
         }
     }
 

@@ -38,10 +38,12 @@ internal static class ScrapeFile
         var folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? "";
         var global = root.Map("global");
         var (interval, timeout) = (DefaultInterval, DefaultTimeout);
+        var pages = new PageSettings();
         if (global is not null)
         {
             interval = Interval(global, "scrape_interval") ?? interval;
             timeout = Timeout(global, "scrape_timeout", interval) ?? (DefaultTimeout < interval ? DefaultTimeout : interval);
+            pages = pages.Read(global);
             foreach (var key in (string[])["evaluation_interval", "external_labels", "query_log_file", "rule_query_offset", "scrape_failure_log_file"])
             {
                 if (global.Touch(key)) global.Warn(key, "has no effect here");
@@ -54,7 +56,7 @@ internal static class ScrapeFile
         {
             foreach (var entry in root.Maps(list))
             {
-                var job = ReadJob(entry, isProbe, folder, interval, timeout);
+                var job = ReadJob(entry, isProbe, folder, interval, timeout, pages);
                 entry.RefuseUnknown();
                 if (job.Name.Length > 0 && !names.Add(job.Name)) entry.Error("job_name", $"another job is named '{job.Name}'");
                 if (jobs.Count == MaxJobs) entry.Error("job_name", $"there are more than {MaxJobs:N0} jobs");
@@ -88,7 +90,7 @@ internal static class ScrapeFile
         return report.HasErrors ? [] : groups;
     }
 
-    private static TargetJob ReadJob(YamlMap entry, bool isProbe, string folder, TimeSpan globalInterval, TimeSpan globalTimeout)
+    private static TargetJob ReadJob(YamlMap entry, bool isProbe, string folder, TimeSpan globalInterval, TimeSpan globalTimeout, PageSettings pages)
     {
         var name = entry.Required("job_name", "the name of the job");
         if (name.Length > 0 && (string.IsNullOrWhiteSpace(name) || name.Contains('\0', StringComparison.Ordinal))) entry.Error("job_name", "is blank or contains the character 0");
@@ -109,18 +111,17 @@ internal static class ScrapeFile
             TargetFiles = [.. entry.Maps("file_sd_configs").SelectMany(files => Whole(files, f => ReadFiles(f, folder)))],
             Relabel = [.. entry.Maps("relabel_configs").Select(rule => Whole(rule, ReadRule))],
             MetricRelabel = [.. entry.Maps("metric_relabel_configs").Select(rule => Whole(rule, ReadRule))],
-            Limits = new ScrapeLimits(entry.WholeNumber("sample_limit", 0, int.MaxValue) ?? 0, entry.WholeNumber("label_limit", 0, int.MaxValue) ?? 0,
-                entry.WholeNumber("label_name_length_limit", 0, int.MaxValue) ?? 0, entry.WholeNumber("label_value_length_limit", 0, int.MaxValue) ?? 0,
-                isProbe ? 0 : Size(entry, "body_size_limit"), entry.WholeNumber("target_limit", 0, int.MaxValue) ?? 0),
+            Limits = isProbe ? new PageSettings().ReadLimits(entry, ofPages: false) : new(),
             Probe = probe,
-            Tls = ReadTls(entry, folder),
+            Tls = TlsSettings.Read(entry, folder),
             Fingerprint = entry.ToString() ?? "",
         };
-        return isProbe ? job : ReadPage(entry, job, folder);
+        return isProbe ? job : ReadPage(entry, job, folder, pages);
     }
 
-    private static TargetJob ReadPage(YamlMap entry, TargetJob job, string folder)
+    private static TargetJob ReadPage(YamlMap entry, TargetJob job, string folder, PageSettings pages)
     {
+        var settings = pages.Read(entry);
         var scheme = entry.Text("scheme") ?? "http";
         if (scheme is not ("http" or "https")) entry.Error("scheme", $"'{scheme}' must be http or https");
         var path = entry.Text("metrics_path") ?? "/metrics";
@@ -138,41 +139,16 @@ internal static class ScrapeFile
             HonorTimestamps = entry.Flag("honor_timestamps") ?? true,
             TrackTimestampsStaleness = entry.Flag("track_timestamps_staleness") ?? false,
             FollowRedirects = entry.Flag("follow_redirects") ?? true,
-            Auth = ReadAuth(entry, folder),
+            Auth = HttpAuth.Read(entry, folder),
+            Compression = entry.Flag("enable_compression") ?? true,
+            Limits = settings.Limits,
+            Protocols = settings.Asked,
+            NativeHistograms = settings.NativeHistograms,
+            ClassicHistograms = settings.ClassicHistograms,
+            LegacyNames = settings.LegacyNames,
+            // With what it has from 'global'.
+            Fingerprint = $"{job.Fingerprint} {settings.Asked.Accept} {settings with { Protocols = null }}",
         };
-    }
-
-    /// <summary>Basic authentication, an authorization header, or Prometheus' older word for the latter.</summary>
-    public static HttpAuth? ReadAuth(YamlMap entry, string folder)
-    {
-        var found = new List<(string Key, HttpAuth Auth)>();
-        if (entry.Map("basic_auth") is { } basic)
-        {
-            var auth = new HttpAuth(basic.Required("username", "the user's name"), basic.Text("password"), PathOf(basic.Text("password_file"), folder), "Basic", null, null);
-            if (auth.Password is not null && auth.PasswordFile is not null) basic.Error("password_file", "is given beside 'password': at most one of the two");
-            basic.RefuseUnknown();
-            found.Add(("basic_auth", auth));
-        }
-        if (entry.Map("authorization") is { } header)
-        {
-            var auth = new HttpAuth(null, null, null, header.Text("type") ?? "Bearer", header.Text("credentials"), PathOf(header.Text("credentials_file"), folder));
-            if (auth.Scheme.Equals("basic", StringComparison.OrdinalIgnoreCase)) header.Error("type", "for basic authentication use 'basic_auth'");
-            if (auth.Credentials is not null && auth.CredentialsFile is not null) header.Error("credentials_file", "is given beside 'credentials': at most one of the two");
-            header.RefuseUnknown();
-            found.Add(("authorization", auth));
-        }
-        if (entry.Text("bearer_token") is { } token) found.Add(("bearer_token", new HttpAuth(null, null, null, "Bearer", token, null)));
-        if (entry.Text("bearer_token_file") is { } file) found.Add(("bearer_token_file", new HttpAuth(null, null, null, "Bearer", null, PathOf(file, folder))));
-        if (found.Count > 1) entry.Error(found[1].Key, $"is given beside '{found[0].Key}': at most one of them");
-        return found.Count == 0 ? null : found[0].Auth;
-    }
-
-    private static TlsSettings ReadTls(YamlMap entry, string folder)
-    {
-        if (entry.Map("tls_config") is not { } tls) return new TlsSettings();
-        var settings = new TlsSettings(tls.Flag("insecure_skip_verify") ?? false, tls.Text("server_name"), PathOf(tls.Text("ca_file"), folder));
-        tls.RefuseUnknown();
-        return settings;
     }
 
     private static TargetGroup ReadGroup(YamlMap group, string source)
@@ -250,18 +226,6 @@ internal static class ScrapeFile
         if (timeout <= TimeSpan.Zero || timeout > interval)
             map.Error(key, $"{PrometheusDuration.Format(timeout)} must be more than 0 and at most the interval of {PrometheusDuration.Format(interval)}");
         return timeout;
-    }
-
-    /// <summary>Bytes, with a unit of 1024: 10MB. 0 for none.</summary>
-    private static long Size(YamlMap map, string key)
-    {
-        if (map.Text(key) is not { } text || text == "0") return 0;
-        var digits = text.AsSpan().TrimEnd("KMGTPEiB").ToString();
-        var power = text[digits.Length..] switch { "" or "B" => 0, "KB" or "KiB" => 1, "MB" or "MiB" => 2, "GB" or "GiB" => 3, _ => -1 };
-        if (power >= 0 && long.TryParse(digits, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var number) && number <= int.MaxValue)
-            return number << (10 * power);
-        map.Error(key, $"'{text}' must be a size such as 512KB or 10MB");
-        return 0;
     }
 
     /// <summary>Null stays null; another path is taken from the folder of the file that names it.</summary>

@@ -42,7 +42,7 @@ internal sealed class ScrapeTargets
     public HttpClient ClientOf(TargetJob job)
     {
         if (clients.TryGetValue(job.Name, out var known) && known.Fingerprint == job.Fingerprint) return known.Client;
-        return (clients[job.Name] = (job.Fingerprint, PageFetcher.CreateClient(job.Tls, job.FollowRedirects))).Client;
+        return (clients[job.Name] = (job.Fingerprint, PageFetcher.CreateClient(job))).Client;
     }
 
     /// <summary>Notes how a scrape went.</summary>

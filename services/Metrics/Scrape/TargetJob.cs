@@ -8,21 +8,6 @@ namespace Vigil.Metrics.Scrape;
 /// <param name="Labels">Put on each.</param>
 internal sealed record TargetGroup(string Source, IReadOnlyList<string> Targets, IReadOnlyDictionary<string, string> Labels);
 
-/// <summary>How to show who asks. At most one of user and bearer.</summary>
-/// <param name="User">User of basic authentication, or null.</param>
-/// <param name="Password">Its password, or null.</param>
-/// <param name="PasswordFile">File that holds it, read with each request, or null.</param>
-/// <param name="Scheme">First word of the header otherwise: Bearer.</param>
-/// <param name="Credentials">What follows it, or null.</param>
-/// <param name="CredentialsFile">File that holds it, read with each request, or null.</param>
-internal sealed record HttpAuth(string? User, string? Password, string? PasswordFile, string Scheme, string? Credentials, string? CredentialsFile);
-
-/// <summary>What TLS takes.</summary>
-/// <param name="InsecureSkipVerify">Any certificate will do.</param>
-/// <param name="ServerName">The name that it must be for, where it is not the address'; null otherwise.</param>
-/// <param name="CaFile">PEM file of the authorities that are trusted instead of the machine's; null otherwise.</param>
-internal sealed record TlsSettings(bool InsecureSkipVerify = false, string? ServerName = null, string? CaFile = null);
-
 /// <summary>What one scrape may bring; 0 means no limit.</summary>
 internal sealed record ScrapeLimits(int Samples = 0, int Labels = 0, int LabelNameLength = 0, int LabelValueLength = 0, long BodyBytes = 0, int Targets = 0);
 
@@ -64,6 +49,21 @@ internal sealed record TargetJob
 
     /// <summary>What TLS takes.</summary>
     public TlsSettings Tls { get; init; } = new();
+
+    /// <summary>Answers may be packed.</summary>
+    public bool Compression { get; init; } = true;
+
+    /// <summary>The formats that are asked for.</summary>
+    public PageProtocols Protocols { get; init; } = PageProtocols.Of(PageProtocols.Default, PageProtocols.Escapings[0]);
+
+    /// <summary>Native histograms are taken.</summary>
+    public bool NativeHistograms { get; init; }
+
+    /// <summary>The classic buckets of native histograms are taken too.</summary>
+    public bool ClassicHistograms { get; init; }
+
+    /// <summary>Only names of letters, digits, underscores and colons are taken.</summary>
+    public bool LegacyNames { get; init; }
 
     /// <summary>What one scrape may bring.</summary>
     public ScrapeLimits Limits { get; init; } = new();

@@ -95,10 +95,10 @@ internal sealed partial class TargetScraper
         samples.Clear();
         using var body = new PooledBytes(16 * 1024);
         // A probe that fails has something to tell too.
-        var (error, fault, failed, openMetrics) = await FetchAsync(body);
+        var (error, fault, failed, format) = await FetchAsync(body);
         var result = default(IntakeResult);
         if (failed) intake.Miss();
-        else result = intake.Read(body.Span, openMetrics, time, samples);
+        else result = intake.Read(body.Segment, format, time, samples);
         if (result.Error is not null) samples.Clear();
         if (result.Error is not null) (error, fault) = (result.Error, result.Fault);
         if (fault != ScrapeFault.None) parts.Scrapes.Failed(fault);
@@ -127,17 +127,17 @@ internal sealed partial class TargetScraper
         await StoreAsync(now, new ScrapeRefusals());
     }
 
-    private async Task<(string? Error, ScrapeFault Fault, bool Failed, bool OpenMetrics)> FetchAsync(PooledBytes body)
+    private async Task<(string? Error, ScrapeFault Fault, bool Failed, PageFormat Format)> FetchAsync(PooledBytes body)
     {
-        if (Target.Fault is { } fault) return (fault, ScrapeFault.TargetLimit, true, false);
+        if (Target.Fault is { } fault) return (fault, ScrapeFault.TargetLimit, true, default);
         if (Target.Job.Probe is { } probe)
         {
             var probed = await ProbeRunner.RunAsync(Target, probe, parts.Clock);
             ProbeText.Write(probed, body);
-            return (probed.Failure, ScrapeFault.None, false, false);
+            return (probed.Failure, ScrapeFault.None, false, PageFormat.Text);
         }
         var page = await PageFetcher.FetchAsync(Target, client, parts.Options.MaxScrapeBytes, body, parts.Clock);
-        return (page.Error, page.Fault, page.Error is not null, page.OpenMetrics);
+        return (page.Error, page.Fault, page.Error is not null, page.Format);
     }
 
     /// <summary>What a page's samples are refused for is mostly the same from one to the next: it is told when it changes.</summary>

@@ -34,15 +34,22 @@ internal sealed class TargetSeries(SeriesSpec spec)
     public void Forget() => (Grain, Id) = (null, 0);
 }
 
+/// <summary>A sample on its way to storage.</summary>
+/// <param name="Series">Whose.</param>
+/// <param name="TimeMs">Milliseconds since 1970.</param>
+/// <param name="Value">Its value, where it is a float.</param>
+/// <param name="Histogram">The native histogram that it is otherwise, as <see cref="HistogramCodec"/> writes it.</param>
+internal readonly record struct TargetSample(TargetSeries Series, long TimeMs, double Value, byte[]? Histogram);
+
 /// <summary>Samples on their way to storage.</summary>
 internal sealed class TargetSamples
 {
-    private readonly List<(TargetSeries Series, long TimeMs, double Value)> items = [];
+    private readonly List<TargetSample> items = [];
 
     /// <summary>In the order in which they came.</summary>
-    public IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> Items => items;
+    public IReadOnlyList<TargetSample> Items => items;
 
-    public void Add(TargetSeries series, long timeMs, double value) => items.Add((series, timeMs, value));
+    public void Add(TargetSeries series, long timeMs, double value, byte[]? histogram = null) => items.Add(new TargetSample(series, timeMs, value, histogram));
 
     public void Clear() => items.Clear();
 }

@@ -18,7 +18,7 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
     /// <param name="receivedUnixUs">When they came, microseconds since 1970.</param>
     /// <param name="refused">Takes what was refused.</param>
     /// <exception cref="ServiceDefaults.RefusalException">A grain cannot be reached for the moment.</exception>
-    public async Task WriteAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape, long receivedUnixUs, ScrapeRefusals refused)
+    public async Task WriteAsync(IReadOnlyList<TargetSample> samples, long scrape, long receivedUnixUs, ScrapeRefusals refused)
     {
         var forgotten = await StoreAsync(samples, scrape, receivedUnixUs, refused);
         if (forgotten.Count == 0) return;
@@ -27,7 +27,7 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
         await StoreAsync([.. samples.Where(s => forgotten.Contains(s.Series))], scrape, receivedUnixUs, refused);
     }
 
-    private async Task<HashSet<TargetSeries>> StoreAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape, long receivedUnixUs, ScrapeRefusals refused)
+    private async Task<HashSet<TargetSeries>> StoreAsync(IReadOnlyList<TargetSample> samples, long scrape, long receivedUnixUs, ScrapeRefusals refused)
     {
         await DeclareAsync(samples, scrape);
         var forgotten = new HashSet<TargetSeries>();
@@ -35,19 +35,26 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
         {
             var end = Math.Min(samples.Count, start + SamplesPerBatch);
             var columns = new Dictionary<string, SampleColumns>(StringComparer.Ordinal);
+            var histograms = new Dictionary<string, List<TargetSample>>(StringComparer.Ordinal);
             for (var i = start; i < end; i++)
             {
-                var (series, time, value) = samples[i];
+                var (series, time, value, histogram) = samples[i];
                 if (series.Grain is not { } grain)
                 {
                     instruments.Refuse(door, RefusalCause.SeriesLimit);
                     refused.Add(RefusalCause.SeriesLimit, 1, series.LimitHit ?? "");
                     continue;
                 }
+                if (histogram is not null)
+                {
+                    if (!histograms.TryGetValue(grain, out var some)) histograms.Add(grain, some = []);
+                    some.Add(samples[i]);
+                    continue;
+                }
                 if (!columns.TryGetValue(grain, out var batch)) columns.Add(grain, batch = pool.Rent(end - start));
                 batch.Add(series.Id, time, value);
             }
-            var replies = await Task.WhenAll(columns.Select(c => AppendAsync(c.Key, c.Value, receivedUnixUs)));
+            var replies = await Task.WhenAll(columns.Select(c => AppendAsync(c.Key, c.Value, receivedUnixUs)).Concat(histograms.Select(h => AppendAsync(h.Key, h.Value, receivedUnixUs))));
             foreach (var (grain, of) in replies.SelectMany(r => r.Refused.Where(s => s.Cause != RefusalCause.UndeclaredSeries).Select(s => (r.Grain, s))))
                 refused.Add(of.Cause, of.Samples, $"{samples.First(s => s.Series.Grain == grain && s.Series.Id == of.Series).Series.Spec.Labels}: {of.Cause.Describe(options)}");
             var gone = replies.SelectMany(r => r.Refused.Where(s => s.Cause == RefusalCause.UndeclaredSeries).Select(s => (r.Grain, s.Series))).ToHashSet();
@@ -60,10 +67,10 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
         return forgotten;
     }
 
-    private async Task DeclareAsync(IReadOnlyList<(TargetSeries Series, long TimeMs, double Value)> samples, long scrape)
+    private async Task DeclareAsync(IReadOnlyList<TargetSample> samples, long scrape)
     {
         var unknown = new HashSet<TargetSeries>();
-        foreach (var (series, _, _) in samples)
+        foreach (var (series, _, _, _) in samples)
         {
             if (series.Grain is null && series.RetryIn <= scrape) unknown.Add(series);
         }
@@ -75,6 +82,21 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
             if (routed[i].LimitHit is null) asked[i].Declared(routed[i].Grain, routed[i].Id);
             else asked[i].Refused(routed[i].LimitHit!, scrape + RefusedPause);
         }
+    }
+
+    private async Task<(string Grain, RefusedSamples[] Refused)> AppendAsync(string grain, List<TargetSample> histograms, long receivedUnixUs)
+    {
+        var reply = await router.AppendAsync(grain, new AppendBatch
+        {
+            Count = histograms.Count,
+            Series = [.. histograms.Select(h => h.Series.Id)],
+            Times = [.. histograms.Select(h => h.TimeMs)],
+            Values = [],
+            Histograms = [.. histograms.Select(h => h.Histogram!)],
+            ReceivedUnixUs = receivedUnixUs,
+            Door = door,
+        });
+        return (grain, reply.Refused);
     }
 
     private async Task<(string Grain, RefusedSamples[] Refused)> AppendAsync(string grain, SampleColumns columns, long receivedUnixUs)

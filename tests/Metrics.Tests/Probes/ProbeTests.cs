@@ -93,6 +93,9 @@ public sealed class ProbeTests
             var result = await ProbeAsync($"prober: tcp, tls_config: {{ ca_file: {pem}, server_name: localhost }}, tcp: {{ tls: true }}", server.Address);
             Assert.Null(result.Failure);
             Assert.InRange(Of(result, "probe_certificate_days_left"), 4, 5);
+            server.Answer = context => context.Response.WriteAsync(context.Request.Host.Host);
+            Assert.Null((await ProbeAsync($"prober: http, tls_config: {{ ca_file: {pem}, server_name: localhost }}, http: {{ fail_if_body_not_matches_regexp: [ localhost ] }}", $"https://{server.Address}/")).Failure);
+            Assert.Contains("certificate", (await ProbeAsync($"prober: http, tls_config: {{ ca_file: {pem}, server_name: elsewhere }}", $"https://{server.Address}/")).Failure, StringComparison.OrdinalIgnoreCase);
         }
         finally
         {

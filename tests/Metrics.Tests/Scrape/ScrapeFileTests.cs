@@ -53,7 +53,36 @@ public sealed class ScrapeFileTests
         Assert.Equal("{instance=\"host:443\",job=\"app\"}", one[0].Labels.ToString());
     }
 
+    [Fact]
+    public void Parse_WhatIsSaidOfPages_IsInheritedFromGlobal()
+    {
+        var (jobs, findings) = Parse("""
+            global: { sample_limit: 10, body_size_limit: 1MB, scrape_native_histograms: true, metric_name_validation_scheme: legacy }
+            scrape_configs:
+              - { job_name: a }
+              - { job_name: b, sample_limit: 20, body_size_limit: 0, metric_name_validation_scheme: utf8, scrape_protocols: [ "OpenMetricsText0.0.1", "PrometheusText1.0.0" ], enable_compression: false }
+              - { job_name: c, metric_name_escaping_scheme: values, scrape_native_histograms: false, always_scrape_classic_histograms: true }
+            """);
+        Assert.Empty(findings);
+        Assert.Equal((new ScrapeLimits(Samples: 10, BodyBytes: 1 << 20), true, false, true, true), (jobs[0].Limits, jobs[0].NativeHistograms, jobs[0].ClassicHistograms, jobs[0].LegacyNames, jobs[0].Compression));
+        Assert.Equal(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=underscores;q=0.6,application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,"
+            + "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=underscores;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1", jobs[0].Protocols.Accept);
+        Assert.Equal((new ScrapeLimits(Samples: 20), true, false, false), (jobs[1].Limits, jobs[1].NativeHistograms, jobs[1].LegacyNames, jobs[1].Compression));
+        Assert.Equal("application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.4", jobs[1].Protocols.Accept);
+        Assert.Equal((false, true, true), (jobs[2].NativeHistograms, jobs[2].ClassicHistograms, jobs[2].LegacyNames));
+        Assert.StartsWith("application/openmetrics-text;version=1.0.0;escaping=values;q=0.6,", jobs[2].Protocols.Accept, StringComparison.Ordinal);
+        // What the jobs inherit is part of what they are.
+        Assert.NotEqual(jobs[0].Fingerprint, Parse("scrape_configs: [ { job_name: a } ]").Jobs[0].Fingerprint);
+    }
+
     [Theory]
+    [InlineData("- { job_name: a, scrape_protocols: [ PrometheusProto, Text ] }", "scrape_protocols: 'Text' is none of PrometheusProto, OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4")]
+    [InlineData("- { job_name: a, metric_name_validation_scheme: old }", "metric_name_validation_scheme: 'old' is none of utf8, legacy")]
+    [InlineData("- { job_name: a, metric_name_validation_scheme: legacy, metric_name_escaping_scheme: allow-utf-8 }", "metric_name_escaping_scheme: 'allow-utf-8' asks for names that metric_name_validation_scheme 'legacy' does not take")]
+    [InlineData("- { job_name: a, tls_config: { cert_file: c.pem } }", "tls_config.cert_file: needs 'cert_file' and 'key_file', both of them")]
+    [InlineData("- { job_name: a, tls_config: { min_version: TLS9 } }", "tls_config.min_version: 'TLS9' is none of TLS10, TLS11, TLS12, TLS13")]
+    [InlineData("- { job_name: a, tls_config: { min_version: TLS13, max_version: TLS12 } }", "tls_config.max_version: is below 'min_version'")]
     [InlineData("- job_nam: a", "job_name: is missing: the name of the job", "job_nam: unknown key; did you mean 'job_name'?")]
     [InlineData("- { job_name: a, scrape_interval: 5s, scrape_timeout: 6s }", "scrape_timeout: 6s must be more than 0 and at most the interval of 5s")]
     [InlineData("- { job_name: a, scrape_interval: 5 }", "scrape_interval: '5' is not a duration; write it like 30s, 5m or 1h30m (units y w d h m s ms, in this order)")]

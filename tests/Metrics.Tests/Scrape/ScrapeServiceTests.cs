@@ -122,6 +122,30 @@ public sealed class ScrapeServiceTests
     }
 
     [Fact]
+    public async Task Scrape_BoundsOfHistogramsAndSummaries_AreWrittenAlikeAsPrometheus3HasThem()
+    {
+        await using var server = await TargetServer.StartAsync();
+        server.Show("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2.50\"} 2\nh_bucket{le=\"1e7\"} 3\nh_bucket{le=\"+Inf\"} 4\nh_sum{le=\"x\"} 1\n# TYPE s summary\ns{quantile=\"1\"} 5\n# TYPE g gauge\ng{le=\"1\",quantile=\"1\"} 6\n");
+        await using var bench = await ScrapeBench.StartAsync(Job(server));
+        await bench.ScrapeAsync();
+        Assert.Equal((1, 2, 3, 4), (await bench.ValueAsync("h_bucket{le=\"1.0\"}"), await bench.ValueAsync("h_bucket{le=\"2.5\"}"), await bench.ValueAsync("h_bucket{le=\"1e+07\"}"), await bench.ValueAsync("h_bucket{le=\"+Inf\"}")));
+        Assert.Equal((1, 5, 6), (await bench.ValueAsync("h_sum{le=\"x\"}"), await bench.ValueAsync("s{quantile=\"1.0\"}"), await bench.ValueAsync("g{le=\"1\",quantile=\"1\"}")));
+    }
+
+    [Fact]
+    public async Task Scrape_NamesThatAJobDoesNotTake_AreRefusedAndTold_AndTheRestIsStored()
+    {
+        await using var server = await TargetServer.StartAsync();
+        server.Show("good 1\n{\"http.status\"} 2\ngood{\"http.route\"=\"/\"} 3\n");
+        await using var bench = await ScrapeBench.StartAsync(Job(server, "metric_name_validation_scheme: legacy"));
+        var report = await bench.ScrapeAsync();
+        Assert.Null(report.Error);
+        Assert.Equal("1 samples refused (BadName), such as: the metric name \"http.status\" is not made of letters, digits and underscores, as metric_name_validation_scheme 'legacy' has it; "
+            + "1 samples refused (BadLabel), such as: the label name \"http.route\" of good is not made of letters, digits and underscores, as metric_name_validation_scheme 'legacy' has it", report.Refused);
+        Assert.Equal((1, 1), (await bench.ValueAsync("good"), await Counters.SumAsync(bench.Host, "vigil_metrics_samples_refused_total", "door=\"scrape\"", "cause=\"bad_name\"")));
+    }
+
+    [Fact]
     public async Task Scrape_LabelsOfBothSides_AreSettledByHonorLabels()
     {
         await using var server = await TargetServer.StartAsync();
@@ -315,11 +339,11 @@ public sealed class ScrapeServiceTests
         for (var i = 0; i < 3; i++)
         {
             samples.Clear();
-            Assert.Null(intake.Read(page, false, i, samples).Error);
+            Assert.Null(intake.Read(page, PageFormat.Text, i, samples).Error);
         }
         samples.Clear();
         var before = GC.GetAllocatedBytesForCurrentThread();
-        var read = intake.Read(page, false, 4, samples);
+        var read = intake.Read(page, PageFormat.Text, 4, samples);
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Assert.Equal((2_000, 2_000, 0), (read.Scraped, read.Kept, read.Added));
         Assert.InRange(allocated, 0, 500);

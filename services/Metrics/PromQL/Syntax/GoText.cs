@@ -41,6 +41,13 @@ internal static class GoText
     /// <summary>A float as Prometheus' HTTP API writes it: with an exponent below 1e-6 and from 1e21.</summary>
     public static string FloatJson(double value) => Float(value, 1e-6, 1e21);
 
+    /// <summary>A bound as OpenMetrics has it: as <see cref="FloatG(double)"/>, and never without one of point and exponent: 1.0.</summary>
+    public static string FloatOpenMetrics(double value)
+    {
+        var text = FloatG(value);
+        return double.IsFinite(value) && !text.AsSpan().ContainsAny('.', 'e') ? text + ".0" : text;
+    }
+
     /// <summary>strconv.FormatFloat(value, 'e', -1, 64): always with an exponent, as alerts show their values.</summary>
     public static string FloatE(double value) => value == 0 ? $"{Float(value)}e+00" : Float(value, double.PositiveInfinity, 0);
 
