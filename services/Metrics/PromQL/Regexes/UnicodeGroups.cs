@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Vigil.Metrics.PromQL;
 
-/// <summary>Characters by Unicode's general category, and by the scripts that are met most (The Unicode Standard 14.0, Scripts.txt).</summary>
+/// <summary>
+/// Characters by Unicode's general category, and by the scripts that are met most (The Unicode Standard 14.0, Scripts.txt). Categories have the characters up to
+/// U+FFFF only: all others, as pairs of units, would take .NET's engine seconds to build.
+/// </summary>
 internal static class UnicodeGroups
 {
     /// <summary>In the order of <see cref="UnicodeCategory"/>. Unassigned characters have no name in RE2.</summary>
@@ -66,10 +69,10 @@ internal static class UnicodeGroups
     {
         var found = Categories.Append("").Select(static _ => new List<(int Low, int High)>()).ToArray();
         var from = 0;
-        for (var next = 1; next <= 0x110000; next++)
+        for (var next = 1; next <= 0x10000; next++)
         {
             var category = CharUnicodeInfo.GetUnicodeCategory(from);
-            if (next <= 0x10FFFF && CharUnicodeInfo.GetUnicodeCategory(next) == category) continue;
+            if (next <= 0xFFFF && CharUnicodeInfo.GetUnicodeCategory(next) == category) continue;
             found[(int)category].Add((from, next - 1));
             from = next;
         }

@@ -143,6 +143,9 @@ internal sealed class PromQlParser
         }
     }
 
+    private static bool StartsExpression(Token token) => token.Kind is TokenKind.Number or TokenKind.Duration or TokenKind.String or TokenKind.LeftParen or TokenKind.LeftBrace
+        or TokenKind.Identifier or TokenKind.MetricIdentifier or TokenKind.Aggregator || token.Operator is BinaryOperator.Add or BinaryOperator.Subtract || IsNameToo(token);
+
     private bool StartsAggregation() =>
         cursor.Next.Kind == TokenKind.LeftParen || cursor.Next.Is("by") || cursor.Next.Is("without");
 
@@ -164,9 +167,8 @@ internal sealed class PromQlParser
             arguments.Add(Binary(0));
             if (Current.Kind == TokenKind.Comma)
             {
-                if (cursor.Next.Kind == TokenKind.RightParen)
-                    throw new ParseException(Current.Position, "trailing commas not allowed in function call args");
-                cursor.Take();
+                var comma = cursor.Take();
+                if (!StartsExpression(Current)) throw new ParseException(comma.Position, "trailing commas not allowed in function call args");
             }
             else if (Current.Kind != TokenKind.RightParen)
             {
@@ -182,7 +184,7 @@ internal sealed class PromQlParser
         var op = cursor.Take();
         var grouping = MatchingParser.Grouping(cursor);
         if (Current.Kind != TokenKind.LeftParen) throw cursor.Unexpected("aggregation");
-        var arguments = Arguments();
+        var arguments = cursor.WithinAggregation(Arguments);
         grouping ??= MatchingParser.Grouping(cursor);
         var position = new PositionRange(op.Start, cursor.Previous.End);
         if (arguments.Count == 0) throw new ParseException(position, "no arguments for aggregate expression provided");

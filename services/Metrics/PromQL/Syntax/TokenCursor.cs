@@ -5,6 +5,7 @@ internal sealed class TokenCursor(List<Token> tokens)
 {
     private int index;
     private int nesting;
+    private int aggregations;
 
     /// <exception cref="ParseException">The text could not be read any further than to here.</exception>
     public Token Current => tokens[index] is { Kind: not TokenKind.Error } token
@@ -75,9 +76,19 @@ internal sealed class TokenCursor(List<Token> tokens)
     /// <exception cref="ParseException">It is.</exception>
     public static T Limited<T>(T expr) where T : Expr => expr.Depth <= PromQlParser.MaxDepth ? expr : throw TooDeep(expr.Position);
 
+    /// <summary>Reads what stands within an aggregation: of what is wrong there without a place of its own it is said that it is in one.</summary>
+    public T WithinAggregation<T>(Func<T> read)
+    {
+        aggregations++;
+        var result = read();
+        aggregations--;
+        return result;
+    }
+
     /// <summary>Why the current token cannot stand here.</summary>
     public ParseException Unexpected(string place = "", string expected = "")
     {
+        if (place.Length == 0 && aggregations > 0) place = "aggregation";
         var message = $"unexpected {Current.Describe()}";
         if (place.Length > 0) message += $" in {place}";
         if (expected.Length > 0) message += $", expected {expected}";

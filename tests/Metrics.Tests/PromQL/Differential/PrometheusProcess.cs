@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Vigil.Metrics.PromQL;
 using Vigil.Metrics.Series;
 using Vigil.Testing;
 
@@ -92,8 +93,9 @@ internal sealed class PrometheusProcess : IAsyncDisposable
             {
                 for (var i = 0; i < one.Count; i++)
                 {
-                    text.Append(family.Key).Append('{').AppendJoin(',', one.Labels.AsLabels().Where(l => l.Name != LabelSet.NameLabel).Select(l => $"{l.Name}=\"{l.Value}\""));
-                    text.Append(CultureInfo.InvariantCulture, $"}} {one.Values.Span[i]:R} {one.Times.Span[i] / 1000}.{one.Times.Span[i] % 1000:000}\n");
+                    text.Append(family.Key).Append('{').AppendJoin(',', one.Labels.AsLabels().Where(l => l.Name != LabelSet.NameLabel)
+                        .Select(l => $"{l.Name}=\"{l.Value.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\""));
+                    text.Append(CultureInfo.InvariantCulture, $"}} {GoText.Float(one.Values.Span[i])} {one.Times.Span[i] / 1000}.{one.Times.Span[i] % 1000:000}\n");
                 }
             }
         }

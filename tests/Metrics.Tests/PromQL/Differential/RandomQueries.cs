@@ -5,7 +5,7 @@ namespace Vigil.Metrics.Tests.PromQL;
 /// <summary>
 /// Random expressions over the metrics of <see cref="DifferentialTests"/>, of what Prometheus 2 and 3 both know and answer alike. Functions with jumps (floor,
 /// comparisons) are asked of values as they were stored: what rounding makes of others may fall on either side. Left out is what Prometheus 3 answers otherwise than 2:
-/// variances of infinite values, the name of what atan2 yields, several matches of which a comparison filters all but one.
+/// variances of infinite values, the name of what atan2 yields, several matches of which a comparison filters all but one, a prediction from a pinned window.
 /// </summary>
 internal sealed class RandomQueries(Random random)
 {
@@ -17,7 +17,10 @@ internal sealed class RandomQueries(Random random)
         "{zone=~\"z.\"}", "{zone!=\"z1\"}",
     ];
     private static readonly string[] Ranges = ["40s", "2m", "5m", "7m", "20m"];
-    private static readonly string[] Offsets = ["", "", "", "", " offset 1m", " offset 7m30s", " offset -2m"];
+    private static readonly string[] Offsets =
+    [
+        "", "", "", "", "", "", " offset 1m", " offset 7m30s", " offset -2m", " @ start()", " @ end()", " @ end() offset 1m", " offset 2m @ start()", " offset -1m @ end()",
+    ];
     private static readonly string[] Groupings = ["", "", " by (job)", " by (instance)", " by (job, zone)", " without (instance)", " without (job, zone)", " by ()", " by (nothing)"];
     private static readonly string[] Folds = ["sum", "avg", "min", "max", "count", "group"];
     private static readonly string[] OverTime =
@@ -30,6 +33,9 @@ internal sealed class RandomQueries(Random random)
     private static readonly string[] Jumping = ["ceil", "floor", "round", "sgn"];
     private static readonly string[] Comparisons = ["==", "!=", "<", "<=", ">", ">="];
     private static readonly string[] Arithmetic = ["+", "-", "*", "/"];
+    private static readonly string[] Quantiles = ["0", "0.25", "0.5", "0.99", "1", "-0.1", "1.1", "NaN", "Inf"];
+    private static readonly string[] Patterns = ["(.*)", "a(.*)", "([ab]).*", "(?i)([A-Z])", "(.+?)([0-9]*)", "[^a]|(a)", "(?:z)?(1|2)?", "", "(a)|(b)|(.)"];
+    private static readonly string[] Templates = ["$1-x", "${1}", "$2$1", "$1x", "$$", "", "$", "$0"];
     private static readonly string[] Calendar = ["hour", "minute", "day_of_week", "day_of_month", "day_of_year", "days_in_month", "month", "year"];
 
     /// <summary>An expression that yields a vector or, now and then, a scalar.</summary>
@@ -76,17 +82,17 @@ internal sealed class RandomQueries(Random random)
     {
         if (depth == 0) return Stored();
         var inner = depth - 1;
-        return random.Next(20) switch
+        return random.Next(24) switch
         {
             0 => Stored(),
             1 => $"{Pick(OfCounters)}({Pick(Counters)}{Pick(Matchers)}[{Pick(Ranges)}]{Pick(Offsets)})",
             2 or 3 => $"{Pick(OverTime)}({Range()})",
-            4 => $"quantile_over_time({Pick(["0", "0.5", "0.9", "1"])}, {Range()})",
-            5 => $"predict_linear({Range()}, {random.Next(-600, 3600)})",
+            4 => $"quantile_over_time({Pick(Quantiles)}, {Range()})",
+            5 => $"predict_linear({Pick(Gauges)}{Pick(Matchers)}[{Pick(Ranges)}], {random.Next(-600, 3600)})",
             18 => $"{Pick(["stddev", "stdvar"])}{Pick(Groupings)} ({Stored()})",
             6 or 7 => $"{Pick(Folds)}{Pick(Groupings)} ({Vector(inner)})",
-            8 => $"quantile{Pick(Groupings)} ({Pick(["0", "0.25", "0.5", "0.99", "1"])}, {Vector(inner)})",
-            9 => $"{Pick(["topk", "bottomk"])}{Pick(Groupings)} ({random.Next(0, 4)}, {Pick(["cpu", "level"])}{Pick(Matchers)}{Pick(Offsets)})",
+            8 => $"quantile{Pick(Groupings)} ({Pick(Quantiles)}, {Vector(inner)})",
+            9 => $"{Pick(["topk", "bottomk"])}{Pick(Groupings)} ({random.Next(-1, 4)}, {Pick(["cpu", "level"])}{Pick(Matchers)}{Pick(Offsets)})",
             10 => $"{Pick(Smooth)}({Vector(inner)})",
             11 => $"{Pick(Jumping)}({Stored()})",
             12 => $"{Stored()} {Pick(Comparisons)}{Pick(["", " bool"])} {Pick([Number(), Number(), "on(job, instance) group_left() up"])}",
@@ -100,6 +106,20 @@ internal sealed class RandomQueries(Random random)
                 2 => $"absent_over_time({Range()})",
                 _ => $"timestamp({Stored()})",
             },
+            19 => $"count_values{Pick(Groupings)} (\"{Pick(["v", "job"])}\", {Stored()})",
+            20 => $"({Vector(inner)}) * on(job) group_left({Pick(["", "team", "team, zone"])}) info",
+            21 => random.Next(3) switch
+            {
+                0 => $"{Stored()} % {Pick(["3", "-7", "0", "2.5", "Inf", "NaN"])}",
+                1 => $"{Pick(["-", "+", "--"])}{Stored()} ^ {Pick(["2", "0.5", "-1", "2 ^ 0.5", "-2 ^ 2"])}",
+                _ => $"{Number()} {Pick(["^", "-", "/"])} {Stored()}",
+            },
+            22 => random.Next(3) switch
+            {
+                0 => $"histogram_quantile({Pick(Quantiles)}, {Pick(["latency_bucket", "rate(latency_bucket[5m])", "sum by (le) (rate(latency_bucket[2m]))", "latency_bucket{le!=\"0.5\"}", "latency_bucket{le!=\"+Inf\"}"])})",
+                1 => $"round({Stored()}, {Pick(["-5", "0.1", "0", "NaN"])})",
+                _ => $"timestamp({Vector(inner)})",
+            },
             17 => random.Next(3) switch
             {
                 0 => $"clamp({Stored()}, {Number()}, {Number()})",
@@ -108,7 +128,7 @@ internal sealed class RandomQueries(Random random)
             },
             _ => random.Next(3) switch
             {
-                0 => $"label_replace({Vector(inner)}, \"to\", \"$1-x\", \"{Pick(["job", "instance", "zone"])}\", \"{Pick(["(.*)", "a(.*)", "([ab]).*"])}\")",
+                0 => $"label_replace({Vector(inner)}, \"{Pick(["to", "to", "job"])}\", \"{Pick(Templates)}\", \"{Pick(["job", "instance", "zone"])}\", \"{Pick(Patterns)}\")",
                 1 => $"label_join({Vector(inner)}, \"to\", \"/\", \"job\", \"zone\")",
                 _ => $"-({Vector(inner)})",
             },

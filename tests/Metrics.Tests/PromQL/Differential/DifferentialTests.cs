@@ -1,7 +1,5 @@
 using System.Globalization;
-using System.Text.Json;
 using Vigil.Metrics.Series;
-using Vigil.Metrics.Tests.Service;
 using Vigil.Testing;
 using Xunit;
 
@@ -59,98 +57,17 @@ public sealed class DifferentialTests
 
     private static async Task CompareAsync(string[] expressions, int instants)
     {
-        // A whole minute in the recent past, so that both sides hold the samples as recent ones.
-        var now = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
-        var end = now / 60_000 * 60_000 - 120_000;
-        var series = Data(end - Minutes * 60_000);
-        await using var prometheus = await PrometheusProcess.StartAsync(series);
-        await using var host = await MetricsHost.StartAsync();
-        await PushAsync(host, series);
-        using var theirs = new HttpClient { BaseAddress = prometheus.Address };
-        using var ours = new HttpClient { BaseAddress = host.HttpAddress };
-        ours.DefaultRequestHeaders.Authorization = new("Bearer", MetricsHost.Token);
+        var end = Twins.WholeMinute();
+        await using var twins = await Twins.StartAsync(Data(end - Minutes * 60_000));
         var differences = new List<string>();
         foreach (var expression in expressions)
         {
             // Off the samples' and the steps' grid.
-            foreach (var time in ((long[])[end - 500, end - 1_800_500]).Take(instants))
-            {
-                var query = $"query?query={Uri.EscapeDataString(expression)}&time={Seconds(time)}";
-                await CompareAsync(query, expression);
-            }
-            var range = $"query_range?query={Uri.EscapeDataString(expression)}&start={Seconds(end - 1_200_500)}&end={Seconds(end - 500)}&step=37";
-            await CompareAsync(range, expression);
+            foreach (var time in ((long[])[end - 500, end - 1_800_500]).Take(instants)) differences.AddRange(await twins.CompareAsync(expression, time));
+            differences.AddRange(await twins.CompareAsync(expression, end - 1_200_500, end - 500, 37));
         }
         Assert.True(differences.Count == 0, $"{differences.Count} of {expressions.Length * (instants + 1)} answers differ\n{string.Join("\n", differences)}");
-
-        async Task CompareAsync(string query, string expression)
-        {
-            var (theirStatus, theirAnswer) = await AskAsync(theirs, query);
-            var (ourStatus, ourAnswer) = await AskAsync(ours, query);
-            // Ties between the best of several groups are broken as it happens.
-            var ordered = expression.StartsWith("sort", StringComparison.Ordinal) || expression.StartsWith("topk(", StringComparison.Ordinal);
-            if (theirStatus != ourStatus || Difference(theirAnswer, ourAnswer, ordered) is not null)
-                differences.Add($"{query[..query.IndexOf('?')]} {expression}: {Difference(theirAnswer, ourAnswer, ordered)}\n  theirs: {theirStatus} {Short(theirAnswer)}\n  ours:   {ourStatus} {Short(ourAnswer)}");
-        }
     }
-
-    private static async Task<(int Status, JsonElement Answer)> AskAsync(HttpClient http, string query)
-    {
-        using var response = await http.GetAsync(new Uri($"api/v1/{query}", UriKind.Relative)).DefaultTimeout();
-        return ((int)response.StatusCode, JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement);
-    }
-
-    private static string Short(JsonElement answer) => answer.GetRawText() is { Length: > 600 } text ? text[..600] : answer.GetRawText();
-
-    /// <summary>Errors must be of one type (their words changed between versions); values must be equal to a part in a thousand million.</summary>
-    private static string? Difference(JsonElement theirs, JsonElement ours, bool ordered)
-    {
-        var status = theirs.GetProperty("status").GetString();
-        if (status != ours.GetProperty("status").GetString()) return "status";
-        if (status == "error") return theirs.GetProperty("errorType").GetString() == ours.GetProperty("errorType").GetString() ? null : "errorType";
-        var (a, b) = (theirs.GetProperty("data"), ours.GetProperty("data"));
-        if (a.GetProperty("resultType").GetString() != b.GetProperty("resultType").GetString()) return "resultType";
-        var (x, y) = (a.GetProperty("result"), b.GetProperty("result"));
-        if (a.GetProperty("resultType").GetString() is "scalar" or "string") return SameSample(x, y) ? null : "value";
-        if (x.GetArrayLength() != y.GetArrayLength()) return $"{x.GetArrayLength()} series there, {y.GetArrayLength()} here";
-        var (left, right) = (x.EnumerateArray().ToArray(), y.EnumerateArray().ToArray());
-        if (!ordered)
-        {
-            left = left.OrderBy(Key, StringComparer.Ordinal).ToArray();
-            right = right.OrderBy(Key, StringComparer.Ordinal).ToArray();
-        }
-        for (var i = 0; i < left.Length; i++)
-        {
-            if (Key(left[i]) != Key(right[i])) return $"{Key(left[i])} there, {Key(right[i])} here";
-            if (left[i].TryGetProperty("value", out var value))
-            {
-                if (!SameSample(value, right[i].GetProperty("value"))) return $"value of {Key(left[i])}";
-                continue;
-            }
-            var (v, w) = (left[i].GetProperty("values").EnumerateArray().ToArray(), right[i].GetProperty("values").EnumerateArray().ToArray());
-            if (v.Length != w.Length) return $"{v.Length} samples of {Key(left[i])} there, {w.Length} here";
-            for (var j = 0; j < v.Length; j++)
-            {
-                if (!SameSample(v[j], w[j])) return $"{Key(left[i])}: {v[j].GetRawText()} there, {w[j].GetRawText()} here";
-            }
-        }
-        return null;
-    }
-
-    private static string Key(JsonElement series) =>
-        string.Join(",", series.GetProperty("metric").EnumerateObject().OrderBy(p => p.Name, StringComparer.Ordinal).Select(p => $"{p.Name}={p.Value}"));
-
-    private static bool SameSample(JsonElement a, JsonElement b)
-    {
-        if (a[0].GetRawText() != b[0].GetRawText()) return false;
-        var (x, y) = (a[1].GetString()!, b[1].GetString()!);
-        if (x == y) return true;
-        if (!double.TryParse(x, NumberStyles.Float, CultureInfo.InvariantCulture, out var u) || !double.TryParse(y, NumberStyles.Float, CultureInfo.InvariantCulture, out var v)) return false;
-        // Near zero, what cancels out is rounding.
-        return Math.Abs(u - v) <= 1e-9 * Math.Max(1e-3, Math.Max(Math.Abs(u), Math.Abs(v)));
-    }
-
-    private static string Seconds(long ms) => $"{ms / 1000}.{ms % 1000:000}";
 
     private static List<SeriesSamples> Data(long start)
     {
@@ -200,20 +117,6 @@ public sealed class DifferentialTests
                 values.Add(sample);
             }
             return new(labels, times.ToArray(), values.ToArray());
-        }
-    }
-
-    private static async Task PushAsync(MetricsHost host, IReadOnlyList<SeriesSamples> series)
-    {
-        using var client = await host.OpenAsync("differential");
-        await client.DeclareAsync(series.Select((s, i) => PushClient.Series((uint)i + 1, s.Labels.Name,
-            s.Labels.AsLabels().Where(l => l.Name != LabelSet.NameLabel).Select(l => (l.Name, l.Value)).ToArray())).ToArray());
-        ulong sequence = 0;
-        for (var i = 0; i < series.Count; i++)
-        {
-            var one = series[i];
-            await client.SendAsync(++sequence, Enumerable.Range(0, one.Count).Select(j => ((uint)i + 1, one.Times.Span[j], one.Values.Span[j])).ToArray());
-            Assert.Equal((uint)one.Count, (await client.AckAsync()).Accepted);
         }
     }
 }
