@@ -8,6 +8,7 @@ namespace Vigil.Metrics.Grains;
 internal sealed class SelectionReader(string grain, SeriesTable table, MetricsStore store, SampleBuffer scratch, SelectRequest request)
 {
     private readonly RollupSelection rollups = new(grain, store.Rollups, scratch, request.MaxSamples);
+    private long[] times = [];
     private int series;
     private int samples;
 
@@ -96,7 +97,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         return (int)Math.Clamp(share * samples.Count * 1.02 + SampleBlock.MaxCount, 0, int.MaxValue / 2);
     }
 
-    private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer, Older older)
+    private SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer, Older older)
     {
         // Where a page reaches over into what is still in memory, the samples are the same.
         entry.Samples.Read(buffer.Count == 0 ? selector.From : buffer.Times[^1] + 1, selector.To, buffer);
@@ -107,9 +108,13 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             : read with { ResolutionMs = resolution.PeriodMs(), RolledThrough = older.GoneThrough };
     }
 
-    private static SelectedSeries? Take(SeriesEntry entry, SampleBuffer buffer) => buffer.Count == 0
-        ? null
-        : new SelectedSeries { Labels = entry.Labels, Times = buffer.Times.ToArray(), Values = buffer.Values.ToArray() };
+    private SelectedSeries? Take(SeriesEntry entry, SampleBuffer buffer)
+    {
+        if (buffer.Count == 0) return null;
+        // Series that are sampled together share their times: half the memory, and what is found out about them is found out once.
+        if (!buffer.Times.SequenceEqual(times)) times = buffer.Times.ToArray();
+        return new SelectedSeries { Labels = entry.Labels, Times = times, Values = buffer.Values.ToArray() };
+    }
 
     private static SelectReply Limit(string what) => new() { Found = [], LimitHit = $"the query finds {what}" };
 

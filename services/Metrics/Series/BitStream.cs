@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Vigil.Metrics.Series;
 
@@ -59,38 +60,41 @@ internal ref struct BitSource(ReadOnlySpan<byte> data)
     /// <summary>Counts ones up to the next zero, which is passed, or up to <paramref name="most"/> of them.</summary>
     public int TakeOnes(int most)
     {
-        var ones = Math.Min(BitOperations.LeadingZeroCount(~Window()), most);
-        Advance(ones < most ? ones + 1 : ones);
+        var ones = Math.Min(BitOperations.LeadingZeroCount(~Peek()), most);
+        Skip(ones < most ? ones + 1 : ones);
         return ones;
     }
 
     /// <summary>The bits from the position on, the first one highest: 57 of them at least, zeroes beyond the end.</summary>
-    public readonly ulong Peek() => Window();
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly ulong Peek()
+    {
+        var at = position >> 3;
+        return at + sizeof(ulong) <= data.Length ? BinaryPrimitives.ReadUInt64BigEndian(data[at..]) << (position & 7) : PeekAtEnd(at);
+    }
 
     /// <summary>Passes over bits that <see cref="Peek"/> gave.</summary>
     /// <exception cref="InvalidDataException">The data ends before.</exception>
-    public void Skip(int count) => Advance(count);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Skip(int count)
+    {
+        position += count;
+        if (position > data.Length * 8) ThrowEnded();
+    }
 
     private ulong TakeFew(int count)
     {
-        var value = Window() >> (64 - count);
-        Advance(count);
+        var value = Peek() >> (64 - count);
+        Skip(count);
         return value;
     }
 
-    // At least 57 bits from the position on, zeroes beyond the end.
-    private readonly ulong Window()
+    private readonly ulong PeekAtEnd(int at)
     {
-        var at = position >> 3;
-        if (at + sizeof(ulong) <= data.Length) return BinaryPrimitives.ReadUInt64BigEndian(data[at..]) << (position & 7);
         ulong window = 0;
         for (var i = 0; i < sizeof(ulong); i++) window = (window << 8) | (at + i < data.Length ? data[at + i] : 0u);
         return window << (position & 7);
     }
 
-    private void Advance(int count)
-    {
-        position += count;
-        if (position > data.Length * 8) throw new InvalidDataException("a compressed block ends in the middle of a sample");
-    }
+    private static void ThrowEnded() => throw new InvalidDataException("a compressed block ends in the middle of a sample");
 }

@@ -144,6 +144,8 @@ internal sealed class MetricsStore(IDatabase database, RollupStore rollups, Rete
     /// <exception cref="InvalidDataException">A page is damaged.</exception>
     public async Task ReadSamplesAsync(string grain, long from, long through, IReadOnlyDictionary<int, SampleBuffer> wanted, int maxSamples, CancellationToken ct)
     {
+        // Off the grain's turn, which so goes on taking samples: SQLite works on the thread that calls it, and unpacking takes longer still.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
         await using var samples = await StoredSamples.OfAsync(connection, grain, ct).ConfigureAwait(false);
         foreach (var bucket in wanted.Keys.Select(SeriesEntry.BucketOf).Distinct().Order())

@@ -41,38 +41,35 @@ internal static class RangeCalls
         if (input.Boundary != Boundary.Plain) return columns;
         var samples = 0L;
         foreach (var series in input.Series) samples += series.Times.Length + grid.Steps;
+        var bounds = WindowBounds.OfAll(input, grid, evaluator.Cancellation);
         SideBySide.ForEach(columns.Length, grid.IsInstant ? 0 : samples, evaluator.Cancellation, i =>
         {
             var series = input.Series[i];
             if (series.HasHistograms || !series.StartTimes.IsEmpty) return;
             if (!series.Rollups.IsEmpty) columns[i] = RollupFunctions.Evaluate(evaluator.Cancellation, name, series, input, grid);
             else columns[i] = name is "sum_over_time" or "avg_over_time" && WindowSums.IsWorthwhile(grid)
-                ? WindowSums.Column(series, input, grid, mean: name == "avg_over_time", evaluator.Cancellation)
-                : Floats(evaluator.Cancellation, series, input, function, scalars, grid);
+                ? WindowSums.Column(series, bounds[i].Value, grid, mean: name == "avg_over_time", evaluator.Cancellation)
+                : Floats(evaluator.Cancellation, series, bounds[i].Value, input, function, scalars, grid);
         });
         return columns;
     }
 
-    private static double[] Floats(CancellationToken cancellation, RangeSeries series, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
+    private static double[] Floats(CancellationToken cancellation, RangeSeries series, WindowBounds bounds, RangeInput input, RangeFunction function, double[][] scalars, StepGrid grid)
     {
         var column = Samples.NoneOf(grid.Steps);
         var times = series.Times.Span;
         var values = series.Values.Span;
-        var (from, to, fell) = (0, 0, 0);
+        var falls = new Falls(values);
         Span<double> atStep = stackalloc double[scalars.Length];
         for (var step = 0; step < grid.Steps; step++)
         {
             // A window may have as many samples as a query may load.
             cancellation.ThrowIfCancellationRequested();
-            var end = input.EndOf(grid, step);
-            from = Evaluator.Advance(times, from, end - input.RangeMs);
-            for (to = Math.Max(from, to); to < times.Length && times[to] <= end; to++)
-            {
-                if (to > 0 && values[to] < values[to - 1]) fell = to;
-            }
+            var (from, to) = bounds.At(step);
             if (to == from) continue;
             for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
-            column[step] = function(new Window(times[from..to], values[from..to], end, input.RangeMs, grid.TimeOf(step)) { NeverFalls = fell <= from }, atStep);
+            var window = new Window(times[from..to], values[from..to], input.EndOf(grid, step), input.RangeMs, grid.TimeOf(step)) { NeverFalls = falls.NoneIn(from, to) };
+            column[step] = function(window, atStep);
         }
         return column;
     }

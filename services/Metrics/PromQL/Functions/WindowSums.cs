@@ -15,14 +15,12 @@ internal static class WindowSums
     public static bool IsWorthwhile(StepGrid grid) => grid.Steps >= Lanes && Vector256.IsHardwareAccelerated;
 
     /// <summary>The values of a series of floats.</summary>
-    public static double[] Column(RangeSeries series, RangeInput input, StepGrid grid, bool mean, CancellationToken cancellation)
+    public static double[] Column(RangeSeries series, WindowBounds bounds, StepGrid grid, bool mean, CancellationToken cancellation)
     {
         var column = Samples.NoneOf(grid.Steps);
-        var times = series.Times.Span;
         var values = series.Values.Span;
         Span<int> starts = stackalloc int[Lanes];
         Span<int> counts = stackalloc int[Lanes];
-        var (from, to) = (0, 0);
         for (var first = 0; first < grid.Steps; first += Lanes)
         {
             // A window may have as many samples as a query may load.
@@ -30,9 +28,7 @@ internal static class WindowSums
             var lanes = Math.Min(Lanes, grid.Steps - first);
             for (var lane = 0; lane < lanes; lane++)
             {
-                var end = input.EndOf(grid, first + lane);
-                from = Evaluator.Advance(times, from, end - input.RangeMs);
-                to = Evaluator.Advance(times, Math.Max(from, to), end);
+                var (from, to) = bounds.At(first + lane);
                 (starts[lane], counts[lane]) = (from, to - from);
             }
             var target = column.AsSpan(first, lanes);
