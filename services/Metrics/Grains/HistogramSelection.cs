@@ -22,11 +22,11 @@ internal static class HistogramSelection
         if (selector.NewestOnly)
         {
             var newest = points[^1];
-            return floats is not null && floats.Times[^1] > newest.Time
+            return floats is not null && floats.Times.Span[^1] > newest.Time
                 ? floats
-                : new SelectedSeries { Labels = labels, Times = [newest.Time], Values = [0], Histograms = [newest.Data] };
+                : new SelectedSeries { Labels = labels, Times = new[] { newest.Time }, Values = new double[1], Histograms = [newest.Data] };
         }
-        return Merge(labels, floats?.Times ?? [], floats?.Values ?? [], points);
+        return Merge(labels, floats?.Times.ToArray() ?? [], floats?.Values.ToArray() ?? [], points);
     }
 
     private static async Task<List<HistogramPoint>> ReadAsync(string grain, HistogramStore store, SeriesEntry entry, SelectorSpec selector)
@@ -66,6 +66,6 @@ internal static class HistogramSelection
             if (histogram) h++;
             else f++;
         }
-        return new SelectedSeries { Labels = labels, Times = [.. mergedTimes], Values = [.. mergedValues], Histograms = [.. histograms] };
+        return new SelectedSeries { Labels = labels, Times = mergedTimes.ToArray(), Values = mergedValues.ToArray(), Histograms = [.. histograms] };
     }
 }

@@ -76,8 +76,8 @@ internal sealed class RollupSelection(string grain, RollupStore store, SampleBuf
         return times.Count == 0 ? null : new SelectedSeries
         {
             Labels = entry.Labels,
-            Times = [.. times],
-            Values = [.. values],
+            Times = times.ToArray(),
+            Values = values.ToArray(),
             Rollups = taken.Count == 0 ? null : [.. taken],
             ResolutionMs = rolled.Rollups.Inexact == Resolution.Raw ? 0 : rolled.Rollups.Inexact.PeriodMs(),
         };

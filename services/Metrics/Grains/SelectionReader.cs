@@ -57,7 +57,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         if (selector.NewestOnly)
         {
             return entry.Samples.TryReadLast(selector.From, selector.To, scratch, out var time, out var value)
-                ? new SelectedSeries { Labels = entry.Labels, Times = [time], Values = [value] }
+                ? new SelectedSeries { Labels = entry.Labels, Times = new[] { time }, Values = new[] { value } }
                 : null;
         }
         scratch.Clear();
@@ -76,7 +76,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             for (var i = 0; i < entries.Count; i++)
             {
                 if (!entries[i].IsThere) continue;
-                older[entries[i].Id] = new SampleBuffer(Math.Min(Expected(entries[i].Samples, selector), request.MaxSamples / entries.Count));
+                older[entries[i].Id] = new SampleBuffer { Until = selector.NewestOnly ? long.MinValue : Math.Min(selector.To, entries[i].Samples.LastTime) };
                 evicted[i] = entries[i].Samples.EvictedThrough;
             }
             var (gone, coarse) = await rollups.LastOfEachAsync(selector, older);
@@ -88,22 +88,13 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
         }
     }
 
-    // As many as there would be at the pace of those in memory, so that buffers need not grow again and again.
-    private static int Expected(in SeriesBuffer samples, SelectorSpec selector)
-    {
-        if (selector.NewestOnly || samples.LastTime <= samples.EvictedThrough) return 0;
-        var through = Math.Min(selector.To, samples.LastTime);
-        var share = ((double)through - selector.From) / ((double)samples.LastTime - samples.EvictedThrough);
-        return (int)Math.Clamp(share * samples.Count * 1.02 + SampleBlock.MaxCount, 0, int.MaxValue / 2);
-    }
-
-    private SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer, Older older)
+    private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer, Older older)
     {
         // Where a page reaches over into what is still in memory, the samples are the same.
         entry.Samples.Read(buffer.Count == 0 ? selector.From : buffer.Times[^1] + 1, selector.To, buffer);
-        var read = Take(entry, buffer);
-        if (read is not null && selector.NewestOnly) read = read with { Times = [read.Times[^1]], Values = [read.Values[^1]] };
-        return read is null || !older.Coarse.TryGetValue(entry.Id, out var resolution) || read.Times[0] > older.GoneThrough
+        var read = buffer.Count == 0 ? null : new SelectedSeries { Labels = entry.Labels, Times = buffer.TakeTimes(), Values = buffer.TakeValues() };
+        if (read is not null && selector.NewestOnly) read = read with { Times = read.Times[^1..].ToArray(), Values = read.Values[^1..].ToArray() };
+        return read is null || !older.Coarse.TryGetValue(entry.Id, out var resolution) || read.Times.Span[0] > older.GoneThrough
             ? read
             : read with { ResolutionMs = resolution.PeriodMs(), RolledThrough = older.GoneThrough };
     }

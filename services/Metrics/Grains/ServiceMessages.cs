@@ -178,15 +178,15 @@ internal sealed record SelectRequest
     [Id(4)] public int MaxSamples { get; init; }
 }
 
-/// <summary>A series and its samples in the window; the arrays are the reader's.</summary>
+/// <summary>A series and its samples in the window. Series that were sampled together may share the memory of their times.</summary>
 [GenerateSerializer, Immutable, Alias("vigil.metrics.SelectedSeries")]
 internal sealed record SelectedSeries
 {
     [Id(0)] public required LabelSet Labels { get; init; }
 
-    [Id(1)] public required long[] Times { get; init; }
+    [Id(1)] public required ReadOnlyMemory<long> Times { get; init; }
 
-    [Id(2)] public required double[] Values { get; init; }
+    [Id(2)] public required ReadOnlyMemory<double> Values { get; init; }
 
     /// <summary>The samples that are native histograms, as <see cref="HistogramCodec"/> writes them, at their places; null where the sample is a float. Null where all are.</summary>
     [Id(3)] public byte[]?[]? Histograms { get; init; }

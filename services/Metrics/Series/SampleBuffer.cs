@@ -1,14 +1,17 @@
 namespace Vigil.Metrics.Series;
 
-/// <summary>Samples in two columns that grow and are used again: the target of window reads. Not safe for several threads.</summary>
-/// <param name="capacity">Samples that there is room for at first.</param>
-internal sealed class SampleBuffer(int capacity = 0)
+/// <summary>Samples in two columns that grow: the target of window reads, used again or taken over by who asked. Not safe for several threads.</summary>
+internal sealed class SampleBuffer
 {
-    private long[] times = capacity == 0 ? [] : new long[capacity];
-    private double[] values = capacity == 0 ? [] : new double[capacity];
+    private long[] times = [];
+    private double[] values = [];
+    private SharedTimes? shared;
 
     /// <summary>Number of samples.</summary>
     public int Count { get; private set; }
+
+    /// <summary>How far samples are likely to come, in milliseconds since 1970: makes room for them at first.</summary>
+    public long Until { get; init; } = long.MinValue;
 
     /// <summary>Milliseconds since 1970, rising.</summary>
     public ReadOnlySpan<long> Times => times.AsSpan(0, Count);
@@ -17,11 +20,22 @@ internal sealed class SampleBuffer(int capacity = 0)
     public ReadOnlySpan<double> Values => values.AsSpan(0, Count);
 
     /// <summary>Empties the buffer and keeps its memory.</summary>
-    public void Clear() => Count = 0;
+    public void Clear()
+    {
+        if (shared is not null) (shared, times, values) = (null, [], []);
+        Count = 0;
+    }
+
+    /// <summary>The times, in the buffer's own memory, which is not to be used again.</summary>
+    public ReadOnlyMemory<long> TakeTimes() => times.AsMemory(0, Count);
+
+    /// <inheritdoc cref="TakeTimes"/>
+    public ReadOnlyMemory<double> TakeValues() => values.AsMemory(0, Count);
 
     /// <summary>Adds one sample.</summary>
     public void Add(long time, double value)
     {
+        Detach();
         Reserve(1);
         times[Count] = time;
         values[Count++] = value;
@@ -30,10 +44,19 @@ internal sealed class SampleBuffer(int capacity = 0)
     /// <summary>Adds samples at the end.</summary>
     public void Add(ReadOnlySpan<long> moreTimes, ReadOnlySpan<double> moreValues)
     {
+        Detach();
         Reserve(moreTimes.Length);
         moreTimes.CopyTo(times.AsSpan(Count));
         moreValues.CopyTo(values.AsSpan(Count));
         Count += moreTimes.Length;
+    }
+
+    /// <summary>Begins with times that other buffers begin with, too, and share; returns the room for their values.</summary>
+    public Memory<double> Begin(SharedTimes sharedTimes, int count)
+    {
+        if (Count > 0) throw new InvalidOperationException("there are samples already");
+        (shared, times, values, Count) = (sharedTimes, sharedTimes.Times, new double[sharedTimes.Times.Length], count);
+        return values.AsMemory(0, count);
     }
 
     /// <summary>Adds those samples of a block that lie in [from, to].</summary>
@@ -56,20 +79,26 @@ internal sealed class SampleBuffer(int capacity = 0)
     public RoomForSamples Room(int count)
     {
         Reserve(count);
-        return new RoomForSamples(times.AsSpan(Count, count), values.AsSpan(Count, count));
+        return new RoomForSamples(shared is null ? times.AsSpan(Count, count) : shared.Spare(count), values.AsSpan(Count, count));
     }
 
     /// <summary>Takes those of the samples in <see cref="Room"/> that lie in [from, to] and are newer than all before.</summary>
     public void Keep(int count, long from, long to)
     {
-        var (blockTimes, blockValues) = Room(count);
+        var blockTimes = shared is null ? times.AsSpan(Count, count) : shared.Spare(count);
+        var blockValues = values.AsSpan(Count, count);
         if (Count > 0 && times[Count - 1] >= from) from = times[Count - 1] + 1;
         var (start, end) = Range(blockTimes, from, to);
-        if (start > 0)
+        if (shared is not null && !shared.TryAdd(Count, blockTimes[start..end]))
+        {
+            Detach();
+            blockTimes[start..end].CopyTo(times.AsSpan(Count));
+        }
+        else if (start > 0 && shared is null)
         {
             blockTimes[start..end].CopyTo(blockTimes);
-            blockValues[start..end].CopyTo(blockValues);
         }
+        if (start > 0) blockValues[start..end].CopyTo(blockValues);
         Count += end - start;
     }
 
@@ -100,9 +129,47 @@ internal sealed class SampleBuffer(int capacity = 0)
     private void Reserve(int more)
     {
         if (Count + more <= times.Length) return;
+        Detach();
         var size = Math.Max(Count + more, Math.Max(64, times.Length * 2));
         Array.Resize(ref times, size);
         Array.Resize(ref values, size);
+    }
+
+    // From here on its times are its own.
+    private void Detach()
+    {
+        if (shared is null) return;
+        var own = new long[times.Length];
+        Times.CopyTo(own);
+        (times, shared) = (own, null);
+    }
+}
+
+/// <summary>The times of series that were sampled together, which their buffers share as long as what comes goes on to be the same.</summary>
+/// <param name="times">With room behind.</param>
+/// <param name="count">How many there are.</param>
+internal sealed class SharedTimes(long[] times, int count)
+{
+    private long[] spare = [];
+
+    public long[] Times => times;
+
+    /// <summary>Where times are put that may be those that come next.</summary>
+    public Span<long> Spare(int length)
+    {
+        if (spare.Length < length) spare = new long[Math.Max(length, SampleBlock.MaxCount)];
+        return spare.AsSpan(0, length);
+    }
+
+    /// <summary>Adds times behind the first <paramref name="at"/>; false where others stand there already, or there is no room.</summary>
+    public bool TryAdd(int at, ReadOnlySpan<long> more)
+    {
+        if (more.Length > times.Length - at) return false;
+        if (at + more.Length <= count) return times.AsSpan(at, more.Length).SequenceEqual(more);
+        if (at != count) return false;
+        more.CopyTo(times.AsSpan(at));
+        count += more.Length;
+        return true;
     }
 }
 

@@ -32,6 +32,9 @@ internal ref struct SamplePage
     /// <summary>Up to when that series is sealed; <see cref="long.MinValue"/> where nothing is, or it was not said.</summary>
     public long SealedThrough { get; private set; } = long.MinValue;
 
+    /// <summary>Number of the present block's times: blocks of one page that have the same number have the same times.</summary>
+    public readonly int ColumnNumber => column;
+
     /// <summary>Number of the present block's samples.</summary>
     public readonly int Count => columns[column].Count;
 
@@ -65,9 +68,25 @@ internal ref struct SamplePage
     /// <summary>Unpacks the present block to the front of the two spans, which must hold <see cref="Count"/>.</summary>
     public void Decode(Span<long> times, Span<double> target)
     {
-        UnpackColumn();
-        columnTimes.AsSpan(0, Count).CopyTo(times);
+        Times.CopyTo(times);
         DecodeValues(target);
+    }
+
+    /// <summary>The present block's times, until the next ones are asked for.</summary>
+    public ReadOnlySpan<long> Times
+    {
+        get
+        {
+            UnpackColumn();
+            return columnTimes.AsSpan(0, Count);
+        }
+    }
+
+    /// <summary>Unpacks the present block's values to the front of a span, which must hold <see cref="Count"/>.</summary>
+    public readonly void DecodeValues(Span<double> target)
+    {
+        var bits = new BitSource(values);
+        SampleBlock.DecodeValues(shape, same, ref bits, target[..Count]);
     }
 
     /// <summary>Writes the present block as it is in memory; returns the length. The target must hold a block with its header.</summary>
@@ -89,12 +108,6 @@ internal ref struct SamplePage
         var at = SampleBlock.WriteHeader(target, shape, one.Count, one.First, one.Last, same, length);
         bits[..length].CopyTo(target[at..]);
         return at + length;
-    }
-
-    private readonly void DecodeValues(Span<double> target)
-    {
-        var bits = new BitSource(values);
-        SampleBlock.DecodeValues(shape, same, ref bits, target[..Count]);
     }
 
     private void UnpackColumn()

@@ -10,6 +10,9 @@ namespace Vigil.Metrics.Storage;
 /// <param name="number">The grain's number.</param>
 internal sealed class StoredSamples(DbConnection connection, string grain, long number) : IAsyncDisposable
 {
+    // Held as they are stored until all are unpacked together.
+    private const int BatchBytes = 16 * 1024 * 1024;
+
     private readonly Statement select = new(connection, """
         SELECT page, data FROM metric_pages WHERE grain = @grain AND bucket = @bucket AND last_ms >= @from AND first_ms <= @through AND page > @after ORDER BY page
         """);
@@ -41,26 +44,17 @@ internal sealed class StoredSamples(DbConnection connection, string grain, long 
         var added = 0;
         select.Set("@grain", number).Set("@bucket", (long)bucket).Set("@from", range.First).Set("@through", range.Last).Set("@after", after);
         await using var rows = await select.ReadAsync(ct).ConfigureAwait(false);
+        var batch = new PageBatch(grain, range, wanted);
         while (added <= maxSamples && await rows.ReadAsync(ct).ConfigureAwait(false))
-            added += DamagedRow.Named("metric_pages", grain, rows.GetInt64(0), () => Unpack(rows.GetFieldValue<byte[]>(1), range, wanted));
+        {
+            added += batch.Add(rows.GetInt64(0), rows.GetFieldValue<byte[]>(1));
+            if (batch.Bytes < BatchBytes) continue;
+            batch.Unpack(ct);
+            batch = new PageBatch(grain, range, wanted);
+        }
+        batch.Unpack(ct);
         return added;
     }
 
     public ValueTask DisposeAsync() => select.DisposeAsync();
-
-    private static int Unpack(byte[] data, TimeRange range, IReadOnlyDictionary<int, SampleBuffer> wanted)
-    {
-        var page = new SamplePage(data);
-        var added = 0;
-        while (page.Next())
-        {
-            if (page.Last < range.First || page.First > range.Last || !wanted.TryGetValue(page.Series, out var target)) continue;
-            var (times, values) = target.Room(page.Count);
-            page.Decode(times, values);
-            var before = target.Count;
-            target.Keep(page.Count, range.First, range.Last);
-            added += target.Count - before;
-        }
-        return added;
-    }
 }

@@ -95,7 +95,7 @@ internal sealed class GroupMembers(StandingBudget budget, StandingMemory memory,
         var window = leaf.Selection.Find(series.Labels);
         for (var i = 0; i < series.Times.Length; i++)
         {
-            if (leaf.Selection.Insert(window, series.Times[i], series.Values[i])) continue;
+            if (leaf.Selection.Insert(window, series.Times.Span[i], series.Values.Span[i])) continue;
             InFull(leaf, "memory", NoRoom);
             return;
         }

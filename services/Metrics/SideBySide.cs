@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
 
-namespace Vigil.Metrics.PromQL;
+namespace Vigil.Metrics;
 
 /// <summary>Spreads what takes long, and can be done one by one, over the processors.</summary>
 internal static class SideBySide
