@@ -16,6 +16,9 @@ internal static class ExitCode
 
     /// <summary>128 + SIGINT, as shells have it.</summary>
     public const int Interrupted = 130;
+
+    /// <summary>128 + SIGTERM: what <see cref="Interrupted"/> becomes where that ended the command.</summary>
+    public const int Terminated = 143;
 }
 
 /// <summary>Ends a command with a message and an exit code.</summary>

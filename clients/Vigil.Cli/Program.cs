@@ -5,9 +5,7 @@ using Vigil.Cli;
 
 AnsiConsole.Console = Terminal.Create(Console.Out, Console.IsOutputRedirected);
 var parsed = VigilCommand.Create().Parse(args);
-var exitCode = await parsed.InvokeAsync(new InvocationConfiguration
-{
-    // After Ctrl+C a command still says what it has done; push waits up to two seconds for acknowledgements that are on their way.
-    ProcessTerminationTimeout = TimeSpan.FromSeconds(10),
-});
+// After Ctrl+C a command still says what it has done; push waits up to two seconds for acknowledgements that are on their way.
+using var termination = new Termination(TimeSpan.FromSeconds(10), TimeProvider.System);
+var exitCode = await termination.RunAsync(token => parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null }, token));
 return parsed.Action is ParseErrorAction ? ExitCode.Usage : exitCode;

@@ -11,10 +11,12 @@ internal sealed class Push : IAsyncDisposable
 {
     // As many as a server with its default settings lets be under way: more would only lie in memory here.
     private const int MostUnacknowledged = 32 * 8192;
+    // Fewer than a server with its default settings takes of one stream, and some ten megabytes.
+    private const int MostSeries = 65_536;
     private const int RefusalsKept = 20;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
 
-    private readonly MetricsPusher pusher;
+    private readonly Func<MetricsPusher> open;
     private readonly TimeProvider time;
     private readonly TimeSpan patience;
     private readonly Lock gate = new();
@@ -22,14 +24,27 @@ internal sealed class Push : IAsyncDisposable
     private readonly Dictionary<string, SeriesKind> kinds = [];
     private long refusalsLeftOut;
     private volatile Exception? lastFailure;
+    private MetricsPusher pusher;
+    private PusherStatistics before = new(0, 0, 0, 0, 0, 0);
 
     public Push(VigilClient client, IReadOnlyDictionary<string, string> labels, TimeSpan patience, TimeProvider time)
     {
         (this.patience, this.time) = (patience, time);
-        pusher = client.OpenPusher(new MetricsPusherOptions { Labels = labels, MaxUnacknowledgedSamples = MostUnacknowledged, OnRefused = Keep, OnConnection = e => lastFailure = e });
+        open = () => client.OpenPusher(new MetricsPusherOptions { Labels = labels, MaxUnacknowledgedSamples = MostUnacknowledged, OnRefused = Keep, OnConnection = e => lastFailure = e });
+        pusher = open();
     }
 
-    public PusherStatistics Statistics => pusher.Statistics;
+    /// <summary>What has been done so far, on all streams.</summary>
+    public PusherStatistics Statistics
+    {
+        get { lock (gate) return Sum(before, pusher.Statistics); }
+    }
+
+    /// <summary>Series that are held at present.</summary>
+    public int Series
+    {
+        get { lock (gate) return pusher.DeclaredSeries; }
+    }
 
     /// <summary>Why there is no connection; null where there is one.</summary>
     public Exception? LastFailure => lastFailure;
@@ -85,12 +100,28 @@ internal sealed class Push : IAsyncDisposable
                 read += inCharacters ? line.Length + 1 : 1;
                 Record(line, lines.Number);
                 if (lines.Number % 10_000 != 0) continue;
-                await pusher.FlushAsync(cancellationToken).ConfigureAwait(false);
+                if (pusher.DeclaredSeries >= MostSeries) await RenewAsync(cancellationToken).ConfigureAwait(false);
+                else await pusher.FlushAsync(cancellationToken).ConfigureAwait(false);
                 tick?.Invoke(read);
             }
         } while (await MoreAsync(lines, cancellationToken).ConfigureAwait(false));
         await pusher.FlushDurableAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Goes on with a stream of its own, which knows no series yet, once the one before has nothing left to say.</summary>
+    private async Task RenewAsync(CancellationToken cancellationToken)
+    {
+        await pusher.FlushDurableAsync(cancellationToken).ConfigureAwait(false);
+        await pusher.DisposeAsync().ConfigureAwait(false);
+        lock (gate)
+        {
+            before = Sum(before, pusher.Statistics);
+            pusher = open();
+        }
+    }
+
+    private static PusherStatistics Sum(PusherStatistics a, PusherStatistics b) => new(
+        a.Recorded + b.Recorded, a.Accepted + b.Accepted, a.Refused + b.Refused, a.Duplicate + b.Duplicate, a.Unacknowledged + b.Unacknowledged, a.Reconnects + b.Reconnects, a.Resent + b.Resent);
 
     private async Task<bool> MoreAsync(LineReader lines, CancellationToken cancellationToken)
     {
@@ -122,7 +153,7 @@ internal sealed class Push : IAsyncDisposable
         {
             while (await timer.WaitForNextTickAsync(over.Token).ConfigureAwait(false))
             {
-                var now = pusher.Statistics;
+                var now = Statistics;
                 var count = now.Accepted + now.Refused + now.Duplicate;
                 if (now.Unacknowledged == 0 || count != answered) (answered, since) = (count, time.GetTimestamp());
                 else if (time.GetElapsedTime(since) >= patience) await over.CancelAsync().ConfigureAwait(false);

@@ -13,7 +13,8 @@ internal static class VigilCommand
         var root = new RootCommand("""
             Vigil's terminal client.
 
-            Exit codes: 0 done; 1 refused or failed; 2 bad usage or input; 3 the service cannot be reached; 4 token missing or without the scope.
+            Exit codes: 0 done; 1 refused or failed; 2 bad usage or input; 3 the service cannot be reached; 4 token missing or without the scope;
+            130 interrupted; 143 terminated.
             Addresses and token: by option, else VIGIL_METRICS, VIGIL_ALERTING and VIGIL_TOKEN, else `vigil config`, else this machine's
             default ports and, where AppHost made one, the nearest data/tokens.json.
             """);

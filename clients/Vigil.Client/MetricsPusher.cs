@@ -62,6 +62,15 @@ public sealed class MetricsPusher : IAsyncDisposable
         }
     }
 
+    /// <summary>Series that were declared. Each takes some hundred bytes until this is disposed of: the stream is told them anew on each connection.</summary>
+    public int DeclaredSeries
+    {
+        get
+        {
+            lock (gate) return series.Count;
+        }
+    }
+
     /// <summary>Declares a series, once; the same name and labels give the same handle.</summary>
     /// <param name="name">Metric name: any text; beyond <c>[a-zA-Z_:][a-zA-Z0-9_:]*</c> PromQL has it in quotes.</param>
     /// <param name="labels">Its own labels; those of <see cref="MetricsPusherOptions.Labels"/> are added by the server.</param>

@@ -34,6 +34,26 @@ public sealed class PushTests
     }
 
     [Fact]
+    public async Task Run_ManyMoreSeriesThanOneStreamTakes_HoldsOnlySoManyAndCountsThemAll()
+    {
+        const int Lines = 200_000;
+        await using var server = await FakeIngestServer.StartAsync();
+        using var client = Client(server);
+        await using var push = Open(client);
+        var most = 0;
+        using var text = new Generated(Lines, () => Task.CompletedTask, () => most = Math.Max(most, push.Series), series: Lines);
+
+        Assert.Equal(PushEnd.Durable, await push.RunAsync(new LineReader(text), null, false, CancellationToken.None).DefaultTimeout(TimeSpan.FromMinutes(2)));
+
+        Assert.Equal(new PusherStatistics(Lines, Lines, 0, 0, 0, 0), push.Statistics);
+        Assert.Equal(Lines, server.Ingest.Stored.Values.Sum(f => f.Length));
+        Assert.Equal(Lines, server.Ingest.Declared.Count);
+        // Two whole streams, of what fits and the lines between two flushes, and the rest.
+        Assert.Equal(3, server.Ingest.Stored.Keys.Select(k => k.Stream).Distinct().Count());
+        Assert.InRange(most, 65_536, 65_536 + 10_000);
+    }
+
+    [Fact]
     public async Task Run_InputPauses_SendsWhatIsThereAndCtrlCTellsItIsStored()
     {
         await using var server = await FakeIngestServer.StartAsync();
@@ -125,7 +145,7 @@ public sealed class PushTests
         new(client, new Dictionary<string, string> { ["job"] = "test" }, TimeSpan.FromSeconds(60), clock ?? TimeProvider.System);
 
     /// <summary>So many lines, and before the end what a test wants to wait for.</summary>
-    private sealed class Generated(int count, Func<Task> end, Action? reading = null) : TextReader
+    private sealed class Generated(int count, Func<Task> end, Action? reading = null, int series = 10) : TextReader
     {
         private string rest = "";
         private int next;
@@ -137,7 +157,7 @@ public sealed class PushTests
             if (rest.Length == 0)
             {
                 var text = new System.Text.StringBuilder();
-                for (; next < count && text.Length < 10_000; next++) text.Append(CultureInfo.InvariantCulture, $"m{{s=\"{next % 10}\"}} {next} {next}\n");
+                for (; next < count && text.Length < 10_000; next++) text.Append(CultureInfo.InvariantCulture, $"m{{s=\"{next % series}\"}} {next} {next}\n");
                 rest = text.ToString();
             }
             var length = Math.Min(rest.Length, buffer.Length);

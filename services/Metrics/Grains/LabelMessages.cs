@@ -37,6 +37,9 @@ internal sealed record LabelRequest
 
     /// <summary>As many are wanted, the first in order.</summary>
     [Id(5)] public int Most { get; init; }
+
+    /// <summary>As many as <see cref="Most"/> are too many: which of them are told does not matter then.</summary>
+    [Id(6)] public bool IsRefusal { get; init; }
 }
 
 /// <summary>The first of those that were found, each once, in any order.</summary>

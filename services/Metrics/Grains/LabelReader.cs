@@ -16,7 +16,11 @@ internal sealed class LabelReader(SeriesTable table, LabelRequest request, Sampl
         if (request.Wanted == LabelsOf.Series)
         {
             var series = new Smallest<LabelSet>(request.Most, LabelOrder.Compare);
-            foreach (var entry in Found()) series.Add(entry.Labels);
+            foreach (var entry in Found())
+            {
+                series.Add(entry.Labels);
+                if (request.IsRefusal && series.IsFull) break;
+            }
             return new LabelReply { Series = series.Take() };
         }
         var texts = new Smallest<string>(request.Most, string.CompareOrdinal);
@@ -39,6 +43,7 @@ internal sealed class LabelReader(SeriesTable table, LabelRequest request, Sampl
         foreach (var posting in table.Postings(request.Label))
         {
             if (AnyInWindow(posting)) texts.Add(posting.Value);
+            if (request.IsRefusal && texts.IsFull) return;
         }
     }
 
@@ -48,6 +53,7 @@ internal sealed class LabelReader(SeriesTable table, LabelRequest request, Sampl
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var entry in Matching())
         {
+            if (request.IsRefusal && texts.IsFull) return;
             var numbers = table.LabelsOf(entry);
             if (!AnyNew(numbers, seen) || !IsInWindow(entry)) continue;
             foreach (var number in numbers)

@@ -8,6 +8,9 @@ internal sealed class Smallest<T>(int most, Comparison<T> order)
     private readonly List<T> items = [];
     private bool cut;
 
+    /// <summary>There are as many as are wanted.</summary>
+    public bool IsFull => items.Count >= most;
+
     public void Add(T item)
     {
         // The last of those that were kept: what comes after it is not among the first.

@@ -54,6 +54,7 @@ internal sealed class LabelFinder(QueryCoordinator coordinator, IOptions<Metrics
             To = question.To,
             // One more shows that there are more.
             Most = (question.Limit > 0 ? Math.Min(question.Limit, most) : most) + 1,
+            IsRefusal = question.Limit == 0 || question.Limit > most,
         };
         return coordinator.AskAsync(string.Join(", ", selectors.Select(s => s.Text)), selectors.Select(s => s.Matchers), new QueryTerms("series", caller), grain => grain.FindLabelsAsync(request), ct);
     }
