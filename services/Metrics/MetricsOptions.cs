@@ -124,6 +124,9 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(16, 1_048_576)]
     public int MaxExpressionLength { get; set; } = 16_384;
 
+    /// <summary>The time zone of calendar windows (<c>[month]</c>) that name none, by its IANA name.</summary>
+    public string TimeZone { get; set; } = "UTC";
+
     /// <summary>Series that the selectors of one query may find.</summary>
     [Range(1, 10_000_000)]
     public int MaxSeriesPerQuery { get; set; } = 100_000;
@@ -216,6 +219,7 @@ internal sealed class MetricsOptions : IValidatedOptions
                 yield return new OptionFault(property.Name, value, $"{range.Minimum} to {range.Maximum}");
         }
         if (!IsRegex(CorsOrigin)) yield return new OptionFault(nameof(CorsOrigin), CorsOrigin, "a regular expression");
+        if (!TimeZoneInfo.TryFindSystemTimeZoneById(TimeZone, out _)) yield return new OptionFault(nameof(TimeZone), TimeZone, "the IANA name of a time zone that this machine knows, such as Europe/Berlin");
         foreach (var fault in Retention.Validate()) yield return fault;
         if (MemoryWindow > Retention.Raw) yield return new OptionFault(nameof(MemoryWindow), MemoryWindow, $"at most {nameof(Retention)}:{nameof(RetentionOptions.Raw)} ({Retention.Raw})");
     }

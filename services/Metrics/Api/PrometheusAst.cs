@@ -66,6 +66,7 @@ internal static class PrometheusAst
                 Type("matrixSelector");
                 json.WriteNumber("range", matrix.RangeMs);
                 Child("rangeExpr", matrix.RangeExpr);
+                if (matrix.Calendar is { } calendar) json.WriteString("calendar", calendar.ToString());
                 WriteSelector(json, matrix.Vector);
                 break;
             case SubqueryExpr subquery:
@@ -73,6 +74,7 @@ internal static class PrometheusAst
                 Child("expr", subquery.Inner);
                 json.WriteNumber("range", subquery.RangeMs);
                 Child("rangeExpr", subquery.RangeExpr);
+                if (subquery.Calendar is { } unit) json.WriteString("calendar", unit.ToString());
                 json.WriteNumber("step", subquery.StepMs ?? 0);
                 Child("stepExpr", subquery.StepExpr);
                 WriteModifiers(json, subquery.OffsetMs, subquery.OffsetExpr, subquery.At);

@@ -51,7 +51,7 @@ internal sealed class QueryCoordinator(
     private GrainList known = new() { Grains = [], Services = [] };
 
     /// <summary>The rules that expressions are evaluated by.</summary>
-    public EvaluationOptions Evaluation { get; } = new();
+    public EvaluationOptions Evaluation { get; } = new() { Zone = TimeZoneInfo.FindSystemTimeZoneById(settings.Value.TimeZone) };
 
     /// <summary>The value of a watched expression at one moment.</summary>
     /// <param name="text">The expression as written, for the places in remarks.</param>

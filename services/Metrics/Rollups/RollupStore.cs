@@ -74,6 +74,8 @@ internal sealed class RollupStore(IDatabase database, RollupReader reader)
 
     private async Task<T> InSnapshotAsync<T>(string grain, Func<StoredSamples, Task<T>> read, CancellationToken ct)
     {
+        // Off the grain's turn: SQLite works on the thread that calls it.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         await using var connection = await database.OpenAsync(ct).ConfigureAwait(false);
         // What is rolled up while this reads would be counted twice, or not at all.
         await ExecuteAsync(database.Dialect.BeginSnapshot).ConfigureAwait(false);

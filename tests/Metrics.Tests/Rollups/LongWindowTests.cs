@@ -60,6 +60,23 @@ public sealed class LongWindowTests
         Assert.Empty(((VectorValue)(await host.AskAsync($"increase(predictions_total[1h]) > 1.5 * {normal}", Now - Hour)).Result.Value).Elements);
     }
 
+    [Theory]
+    [InlineData("last_month", 28, 0, 30)]
+    [InlineData("month", 10, 9, 9 + 161)]
+    [InlineData("week", 10, 2, 2 + 161)]
+    [InlineData("last_week", 10, 0, 7)]
+    public async Task Query_CalendarWindow_IsRightAndReadsFewRows(string window, int day, int days, long most)
+    {
+        var now = RollupHost.Ms($"2026-03-{day:00}T00:00:00");
+        await using var host = await RollupHost.StartAsync(DateTimeOffset.FromUnixTimeMilliseconds(Now));
+        await AppendAsync(host, "up", Every(60_000, 30, time => time % 7_000 == 0 ? 0 : 1));
+        var text = $"sum_over_time(up[{window}])";
+        Assert.True(days == 0 || await host.ValueAsync($"count_over_time(up[{window}])", now) == days * 1_440 - (window == "week" ? 1_440 : 0));
+        Assert.True(await RollupQueryTests.SameAsync(host, text, new StepGrid(now, 1, 1)));
+        var read = (await host.AskAsync(text, now)).Samples;
+        Assert.True(read <= most, $"{read} read");
+    }
+
     private static IEnumerable<(long Time, double Value)> Every(long stepMs, int days, Func<long, double> value)
     {
         for (var time = Now - days * Day + stepMs; time <= Now; time += stepMs) yield return (time, value(time));

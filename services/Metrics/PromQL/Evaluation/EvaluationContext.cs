@@ -13,6 +13,9 @@ internal sealed record EvaluationLimits(int MaxSamples = 50_000_000, int MaxStep
 internal sealed record EvaluationOptions(long LookbackMs = 300_000, long DefaultSubqueryStepMs = 60_000)
 {
     public EvaluationLimits Limits { get; init; } = new();
+
+    /// <summary>The time zone of calendar windows that name none.</summary>
+    public TimeZoneInfo Zone { get; init; } = TimeZoneInfo.Utc;
 }
 
 /// <summary>A selector of an expression, with the samples it can ever need: after <paramref name="FromMs"/> (exclusive), up to <paramref name="ToMs"/> (inclusive).</summary>

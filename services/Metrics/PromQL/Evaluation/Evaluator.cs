@@ -130,17 +130,26 @@ internal sealed class Evaluator
                     series[i] = RangeSeries.From(found[i]);
                 }
                 return new(series, DurationArithmetic.Range(matrix, query), DurationArithmetic.Offset(matrix.Vector, query), AtTime(matrix.Vector.At),
-                    matrix.Vector.Boundary, Options.LookbackMs);
+                    matrix.Vector.Boundary, Options.LookbackMs)
+                {
+                    Windows = WindowsOf(matrix.Calendar, grid, AtTime(matrix.Vector.At), DurationArithmetic.Offset(matrix.Vector, query)),
+                };
             case SubqueryExpr subquery:
                 var pinned = AtTime(subquery.At);
-                var (range, offset) = (DurationArithmetic.Range(subquery, query), DurationArithmetic.Offset(subquery, query));
+                var offset = DurationArithmetic.Offset(subquery, query);
+                var windows = WindowsOf(subquery.Calendar, grid, pinned, offset);
+                // Of the calendar's windows the first reaches back farthest.
+                var range = windows is null ? DurationArithmetic.Range(subquery, query) : windows.Length == 0 ? 1 : (pinned ?? grid.StartMs) - offset - windows[0].StartMs;
                 var inner = SubqueryGrid(range, offset, DurationArithmetic.Step(subquery, query), pinned is { } at ? new StepGrid(at, grid.StepMs, 1) : grid);
                 var block = Vector(subquery.Inner, inner);
-                return new(block.Series.Select(s => RangeSeries.From(s, inner)).ToArray(), range, offset, pinned, Boundary.Plain, 0);
+                return new(block.Series.Select(s => RangeSeries.From(s, inner)).ToArray(), range, offset, pinned, Boundary.Plain, 0) { Windows = windows };
             default:
                 throw new InvalidOperationException("a range vector was checked for");
         }
     }
+
+    private TimeWindow[]? WindowsOf(CalendarRange? calendar, StepGrid grid, long? pinned, long offsetMs) =>
+        calendar is null ? null : CalendarWindows.At(calendar, Options.Zone, pinned is { } at ? new StepGrid(at - offsetMs, 0, grid.Steps) : new StepGrid(grid.StartMs - offsetMs, grid.StepMs, grid.Steps));
 
     private void Charge(SeriesSamples samples)
     {
@@ -239,11 +248,11 @@ internal sealed class Evaluator
     private MatrixValue Windows(RangeInput input)
     {
         var builder = new List<SeriesSamples>();
-        var end = input.EndOf(query, 0);
+        var (start, end) = (input.StartOf(query, 0), input.EndOf(query, 0));
         foreach (var series in input.Series)
         {
-            var window = RangeWindows.Cut(series, end - input.RangeMs - input.BeforeMs, end + input.BehindMs);
-            var samples = input.Boundary == Boundary.Plain ? window : ExtendedRanges.Extend(window, input.Boundary, end - input.RangeMs, end);
+            var window = RangeWindows.Cut(series, start - input.BeforeMs, end + input.BehindMs);
+            var samples = input.Boundary == Boundary.Plain ? window : ExtendedRanges.Extend(window, input.Boundary, start, end);
             if (samples.Count > 0) builder.Add(series.DropName ? samples with { Labels = LabelOrder.WithoutName(series.Labels) } : samples);
         }
         return new MatrixValue(builder);

@@ -85,7 +85,7 @@ internal readonly record struct RangeSeries(LabelSet Labels, ReadOnlyMemory<long
     }
 }
 
-/// <summary>A range vector over a grid: at each step, the window of <paramref name="RangeMs"/> up to that step (or the pinned time) less the offset.</summary>
+/// <summary>A range vector over a grid: at each step, the window of <paramref name="RangeMs"/> up to that step (or the pinned time) less the offset, or that of the calendar at that moment.</summary>
 /// <param name="LookbackMs">How far around the window samples are taken too, where the boundary asks for that.</param>
 internal sealed record RangeInput(IReadOnlyList<RangeSeries> Series, long RangeMs, long OffsetMs, long? PinnedMs, Boundary Boundary, long LookbackMs)
 {
@@ -95,8 +95,14 @@ internal sealed record RangeInput(IReadOnlyList<RangeSeries> Series, long RangeM
     /// <summary>How far behind the window's end samples are taken.</summary>
     public long BehindMs => Boundary == Boundary.Smoothed ? LookbackMs : 0;
 
-    /// <summary>The window's end at a step; its start, <see cref="RangeMs"/> before, is not in it.</summary>
-    public long EndOf(StepGrid grid, int step) => (PinnedMs ?? grid.TimeOf(step)) - OffsetMs;
+    /// <summary>The windows by step, where they go by the calendar; else null.</summary>
+    public TimeWindow[]? Windows { get; init; }
+
+    /// <summary>The window's end at a step.</summary>
+    public long EndOf(StepGrid grid, int step) => Windows is { } windows ? windows[step].EndMs : (PinnedMs ?? grid.TimeOf(step)) - OffsetMs;
+
+    /// <summary>The window's start at a step, which is not in it. Neither starts nor ends go back from step to step.</summary>
+    public long StartOf(StepGrid grid, int step) => Windows is { } windows ? windows[step].StartMs : (PinnedMs ?? grid.TimeOf(step)) - OffsetMs - RangeMs;
 }
 
 /// <summary>What a function over a range vector is given: the samples of one series in one window; at least one.</summary>

@@ -37,7 +37,7 @@ internal static class SelectorCollector
                 break;
             case SubqueryExpr subquery:
                 var outer = Shift(at, subquery.At, DurationArithmetic.Offset(subquery, query));
-                var range = DurationArithmetic.Range(subquery, query);
+                var range = subquery.Calendar is { } calendar ? outer.FirstMs - CalendarWindows.At(calendar, options.Zone, outer.FirstMs).StartMs : DurationArithmetic.Range(subquery, query);
                 var inner = outer.Grid is { } moments ? Evaluator.GridWithin(range, 0, DurationArithmetic.Step(subquery, query) ?? options.DefaultSubqueryStepMs, moments, options.Limits) : null;
                 Visit(subquery.Inner, outer with { FirstMs = outer.FirstMs - range, Grid = inner }, query, options, found);
                 break;
@@ -79,9 +79,25 @@ internal static class SelectorCollector
 
         void AddRange(MatrixSelector matrix, bool folds)
         {
+            if (matrix.Calendar is { } calendar)
+            {
+                AddCalendar(matrix, calendar, folds);
+                return;
+            }
             var (boundary, range) = (matrix.Vector.Boundary, DurationArithmetic.Range(matrix, query));
             Add(matrix.Vector, range + (boundary == Boundary.Plain ? 0 : options.LookbackMs), boundary == Boundary.Smoothed ? options.LookbackMs : 0, instant: false,
                 folds && boundary == Boundary.Plain && range >= RollupRequest.MinRangeMs ? range : null);
+        }
+
+        void AddCalendar(MatrixSelector matrix, CalendarRange calendar, bool folds)
+        {
+            var span = Shift(at, matrix.Vector.At, DurationArithmetic.Offset(matrix.Vector, query));
+            var (boundary, start, end) = (matrix.Vector.Boundary, CalendarWindows.At(calendar, options.Zone, span.FirstMs).StartMs, CalendarWindows.At(calendar, options.Zone, span.LastMs).EndMs);
+            var around = boundary == Boundary.Plain ? 0 : options.LookbackMs;
+            found.Add((matrix.Vector, new SelectorRange(matrix.Vector.Matchers, start - around, end + (boundary == Boundary.Smoothed ? around : 0), false)
+            {
+                Boundaries = folds && boundary == Boundary.Plain && span.Grid is { } grid ? [.. CalendarWindows.At(calendar, options.Zone, grid).SelectMany(w => (long[])[w.StartMs, w.EndMs]).Distinct().Order()] : null,
+            }));
         }
 
         Span Shift(Span span, AtModifier? modifier, long offsetMs)

@@ -68,7 +68,8 @@ internal static class RangeCalls
             var (from, to) = bounds.At(step);
             if (to == from) continue;
             for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
-            var window = new Window(times[from..to], values[from..to], input.EndOf(grid, step), input.RangeMs, grid.TimeOf(step)) { NeverFalls = falls.NoneIn(from, to) };
+            var (start, end) = (input.StartOf(grid, step), input.EndOf(grid, step));
+            var window = new Window(times[from..to], values[from..to], end, end - start, grid.TimeOf(step)) { NeverFalls = falls.NoneIn(from, to) };
             column[step] = function(window, atStep);
         }
         return column;
@@ -88,13 +89,13 @@ internal static class RangeCalls
         for (var step = 0; step < grid.Steps; step++)
         {
             evaluator.Cancellation.ThrowIfCancellationRequested();
-            var end = input.EndOf(grid, step);
-            var (after, until) = (end - input.RangeMs - input.BeforeMs, end + input.BehindMs);
+            var (start, end) = (input.StartOf(grid, step), input.EndOf(grid, step));
+            var (after, until) = (start - input.BeforeMs, end + input.BehindMs);
             (from, first) = (Evaluator.Advance(times, from, after), Evaluator.Advance(histogramTimes, first, after));
             (to, last) = (Evaluator.Advance(times, Math.Max(from, to), until), Evaluator.Advance(histogramTimes, Math.Max(first, last), until));
             if (to == from && last == first) continue;
             for (var i = 0; i < atStep.Length; i++) atStep[i] = scalars[i][step];
-            var window = new Window(times[from..to], series.Values.Span[from..to], end, input.RangeMs, grid.TimeOf(step))
+            var window = new Window(times[from..to], series.Values.Span[from..to], end, end - start, grid.TimeOf(step))
             {
                 StartTimes = series.StartTimes.IsEmpty ? default : series.StartTimes.Span[from..to],
                 HistogramTimes = histogramTimes[first..last],

@@ -47,8 +47,8 @@ internal static class RollupFunctions
         for (var step = 0; step < grid.Steps; step++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var end = input.EndOf(grid, step);
-            from = Evaluator.Advance(times, from, end - input.RangeMs);
+            var (start, end) = (input.StartOf(grid, step), input.EndOf(grid, step));
+            from = Evaluator.Advance(times, from, start);
             to = Evaluator.Advance(times, Math.Max(from, to), end);
             if (to == from) continue;
             while (next < rollups.Length && rollups[next].LastTime < times[from]) next++;
@@ -59,7 +59,7 @@ internal static class RollupFunctions
                 if (at < rollups.Length && rollups[at].LastTime == times[i]) fold.Add(rollups[at++]);
                 else fold.Add(times[i], values[i]);
             }
-            column[step] = function(fold.Value, new Window([], [], end, input.RangeMs, grid.TimeOf(step)));
+            column[step] = function(fold.Value, new Window([], [], end, end - start, grid.TimeOf(step)));
         }
         return column;
     }

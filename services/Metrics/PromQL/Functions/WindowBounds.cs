@@ -13,7 +13,7 @@ internal sealed class WindowBounds
         {
             if (step % 1024 == 0) cancellation.ThrowIfCancellationRequested();
             var end = input.EndOf(grid, step);
-            from = Evaluator.Advance(times, from, end - input.RangeMs);
+            from = Evaluator.Advance(times, from, input.StartOf(grid, step));
             to = Evaluator.Advance(times, Math.Max(from, to), end);
             (bounds[2 * step], bounds[2 * step + 1]) = (from, to);
         }

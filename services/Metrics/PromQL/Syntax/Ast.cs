@@ -116,6 +116,9 @@ internal sealed record MatrixSelector(VectorSelector Vector, long RangeMs, Posit
 
     /// <summary>In place of <see cref="RangeMs"/>.</summary>
     public DurationExpr? RangeExpr { get; init; }
+
+    /// <summary>In place of <see cref="RangeMs"/>.</summary>
+    public CalendarRange? Calendar { get; init; }
 }
 
 /// <param name="StepMs">Resolution; null means the default one.</param>
@@ -127,6 +130,9 @@ internal sealed record SubqueryExpr(Expr Inner, long RangeMs, long? StepMs, long
 
     /// <summary>In place of <see cref="RangeMs"/>.</summary>
     public DurationExpr? RangeExpr { get; init; }
+
+    /// <summary>In place of <see cref="RangeMs"/>.</summary>
+    public CalendarRange? Calendar { get; init; }
 
     /// <summary>In place of <see cref="StepMs"/>.</summary>
     public DurationExpr? StepExpr { get; init; }

@@ -35,7 +35,7 @@ internal static class Formatter
     /// <summary>What stands behind the expression of a subquery.</summary>
     public static string Tail(SubqueryExpr subquery)
     {
-        var b = new StringBuilder().Append('[').Append(Duration(subquery.RangeExpr, subquery.RangeMs)).Append(':');
+        var b = new StringBuilder().Append('[').Append(subquery.Calendar?.ToString() ?? Duration(subquery.RangeExpr, subquery.RangeMs)).Append(':');
         if (subquery.StepExpr is not null || subquery.StepMs is not null) b.Append(Duration(subquery.StepExpr, subquery.StepMs ?? 0));
         b.Append(']');
         WriteAt(b, subquery.At);
@@ -97,7 +97,7 @@ internal static class Formatter
                 break;
             case MatrixSelector matrix:
                 WriteSelector(b, matrix.Vector);
-                b.Append('[').Append(Duration(matrix.RangeExpr, matrix.RangeMs)).Append(']');
+                b.Append('[').Append(matrix.Calendar?.ToString() ?? Duration(matrix.RangeExpr, matrix.RangeMs)).Append(']');
                 WriteBoundary(b, matrix.Vector.Boundary);
                 WriteAt(b, matrix.Vector.At);
                 WriteOffset(b, matrix.Vector.OffsetExpr, matrix.Vector.OffsetMs);

@@ -96,7 +96,7 @@ internal sealed class Lexer(string input)
         else if (IsAlpha(c))
         {
             while (IsAlpha(Peek())) pos++;
-            if (!DurationWords.Contains(input[start..pos]))
+            if (!DurationWords.Contains(input[start..pos]) && !(beforeDuration && CalendarRange.IsWord(input[start..pos])))
                 throw Error(beforeDuration ? $"unexpected character in duration expression: '{c}'" : $"unexpected character: '{c}', expected ':'");
             beforeDuration = false;
             Emit(TokenKind.Keyword);

@@ -40,7 +40,8 @@ internal static class SelectorModifiers
     private static Expr RangeOrSubquery(TokenCursor cursor, Expr expr)
     {
         var open = cursor.Take();
-        var (range, rangeExpr) = DurationParser.Positive(cursor, "subquery or range selector", "number, duration, step(), or range()");
+        var calendar = CalendarRange.TryTake(cursor);
+        var (range, rangeExpr) = calendar is null ? DurationParser.Positive(cursor, "subquery or range selector", "number, duration, step(), or range()") : (0, null);
         if (cursor.Current.Kind == TokenKind.RightBracket)
         {
             var close = cursor.Take();
@@ -52,7 +53,7 @@ internal static class SelectorModifiers
                 _ => "ranges only allowed for vector selectors",
             };
             if (wrong is not null) throw new ParseException(new(open.Start, close.End), wrong);
-            return new MatrixSelector((VectorSelector)expr, range, new(expr.Position.Start, close.End)) { RangeExpr = rangeExpr };
+            return new MatrixSelector((VectorSelector)expr, range, new(expr.Position.Start, close.End)) { RangeExpr = rangeExpr, Calendar = calendar };
         }
         if (cursor.Current.Kind != TokenKind.Colon) throw cursor.Unexpected("subquery or range", "\":\" or \"]\"");
         cursor.Take();
@@ -64,7 +65,7 @@ internal static class SelectorModifiers
             if (cursor.Current.Kind != TokenKind.RightBracket) throw cursor.Unexpected("subquery selector", "\"]\"");
         }
         var position = new PositionRange(expr.Position.Start, cursor.Take().End);
-        return TokenCursor.Limited(new SubqueryExpr(expr, range, stepExpr is null ? step : null, 0, null, position) { RangeExpr = rangeExpr, StepExpr = stepExpr });
+        return TokenCursor.Limited(new SubqueryExpr(expr, range, stepExpr is null ? step : null, 0, null, position) { RangeExpr = rangeExpr, Calendar = calendar, StepExpr = stepExpr });
     }
 
     private static Expr Offset(TokenCursor cursor, Expr expr)
