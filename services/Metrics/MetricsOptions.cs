@@ -96,7 +96,7 @@ internal sealed class MetricsOptions : IValidatedOptions
     [Range(typeof(TimeSpan), "00:01:00", "31.00:00:00")]
     public TimeSpan MemoryWindow { get; set; } = TimeSpan.FromHours(2);
 
-    /// <summary>The most samples of one series held in memory.</summary>
+    /// <summary>The most samples of a series held in memory, on average over the series that are stored together (512 of neighbouring numbers).</summary>
     [Range(160, 10_000_000)]
     public int MaxSamplesInMemoryPerSeries { get; set; } = 14_400;
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using Vigil.Metrics.Api;
 using Vigil.Metrics.Dependencies;
+using Vigil.Metrics.Grains;
 using Vigil.Metrics.Query;
 using Vigil.Metrics.Rollups;
 using Vigil.Metrics.Rules;
@@ -32,6 +33,7 @@ internal static class MetricsServices
         services.AddSingleton<RetentionKeeper>();
         services.AddHostedService(s => s.GetRequiredService<RetentionKeeper>());
         services.AddSingleton<MetricsStore>();
+        services.AddSingleton<CheckpointSteps>();
         services.AddSingleton<Journal>();
         // Started before the silo and stopped after it: what grains take in until then still becomes durable.
         services.AddHostedService(s => s.GetRequiredService<Journal>());

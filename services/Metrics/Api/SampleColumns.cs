@@ -55,6 +55,12 @@ internal sealed class SampleColumnsPool
         return columns;
     }
 
+    /// <summary>Forgets those that are not in use.</summary>
+    public void Clear()
+    {
+        while (free.TryDequeue(out var columns)) Interlocked.Add(ref kept, -columns.Series.Length);
+    }
+
     /// <summary>Takes columns back. Only after a call that returned: one that timed out may still read them.</summary>
     public void Return(SampleColumns columns)
     {

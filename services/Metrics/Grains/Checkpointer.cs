@@ -12,13 +12,12 @@ namespace Vigil.Metrics.Grains;
 /// the grain's turns and lets other calls in between its steps; see <see cref="MetricsStore"/> for why that is safe.
 /// </summary>
 internal sealed class Checkpointer(
-    string grain, ServiceSeries state, MetricsStore store, RollupWriter rollupWriter, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
+    string grain, ServiceSeries state, MetricsStore store, RollupWriter rollupWriter, CheckpointSteps steps, MetricsOptions options, MetricsInstruments instruments, ILogger log, long journalBytes)
 {
     private const long HourMs = 3_600_000;
 
     private readonly HistogramCheckpoint histograms = new(grain, state.Table, store.Histograms);
     private readonly RollupCheckpoint rollups = new(grain, rollupWriter, options, instruments, log);
-    private readonly CheckpointStep step = new();
     private Task<bool>? running;
     private long retainedAt = long.MinValue;
 
@@ -83,21 +82,18 @@ internal sealed class Checkpointer(
         var buckets = state.Table.All.Where(e => e.Samples.Unsaved).Select(e => e.Bucket).Distinct().ToArray();
         if (buckets.Length == 0 && bytes == 0) return;
         var count = 0;
-        foreach (var bucket in buckets) count += await SaveAsync(bucket);
+        var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
+        foreach (var bucket in buckets) count += await SaveAsync(bucket, cutoff);
         await histograms.SaveAsync();
         await store.FinishCheckpointAsync(grain, through, state.Table.NextId, streams, CancellationToken.None);
         JournalBytes -= bytes;
         MetricsLog.CheckpointWritten(log, grain, count, through);
-        var cutoff = now - (long)options.MemoryWindow.TotalMilliseconds;
-        foreach (var entry in state.Table.All)
-        {
-            entry.Samples.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
-            entry.Histograms?.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
-        }
+        foreach (var bucket in state.Table.Buckets) bucket.Evict(cutoff, options.MaxSamplesInMemoryPerSeries);
     }
 
-    private async Task<int> SaveAsync(int bucket, bool declare = false)
+    private async Task<int> SaveAsync(int bucket, long cutoff, bool declare = false)
     {
+        var step = steps.Take();
         var saved = step.Fill(state.Table, bucket, declare);
         var count = step.Count;
         try
@@ -109,8 +105,9 @@ internal sealed class Checkpointer(
             step.Failed();
             throw;
         }
-        step.Succeeded();
+        step.Succeeded(cutoff, options.MaxSamplesInMemoryPerSeries);
         if (!saved.Sealed.IsEmpty) rollups.Sealed(bucket, saved.First);
+        steps.Return(step);
         return count;
     }
 
@@ -141,7 +138,7 @@ internal sealed class Checkpointer(
             var gone = state.Table.InBucket(bucket).Where(IsGone).ToArray();
             foreach (var entry in gone) state.Table.Remove(entry);
             instruments.Series.Add(-gone.Length);
-            if (gone.Length > 0) await SaveAsync(bucket, declare: true);
+            if (gone.Length > 0) await SaveAsync(bucket, cutoff, declare: true);
         }
 
         bool IsGone(SeriesEntry entry) => entry.LastTime != long.MinValue && entry.LastTime < cutoff && !entry.Samples.Unsaved && entry.Histograms is not { Unsaved: true };

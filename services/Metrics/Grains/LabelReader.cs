@@ -108,8 +108,7 @@ internal sealed class LabelReader(SeriesTable table, LabelRequest request, Sampl
         var last = entry.LastTime;
         if (last == long.MinValue || last < request.From) return false;
         if (last <= request.To) return true;
-        ref var samples = ref entry.Samples;
-        if (samples.TryReadLast(request.From, request.To, scratch, out _, out _)) return true;
+        if (entry.TryReadLast(request.From, request.To, scratch, out _, out _)) return true;
         if (entry.Histograms is { } histograms)
         {
             points.Clear();
@@ -117,6 +116,6 @@ internal sealed class LabelReader(SeriesTable table, LabelRequest request, Sampl
             if (points.Count > 0 || request.From <= histograms.EvictedThrough) return true;
         }
         // What has left memory is not read for this: it is held for there.
-        return request.From <= samples.EvictedThrough;
+        return request.From <= entry.EvictedThrough;
     }
 }

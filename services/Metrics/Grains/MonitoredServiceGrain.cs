@@ -20,9 +20,14 @@ namespace Vigil.Metrics.Grains;
 /// </remarks>
 [Reentrant]
 internal sealed class MonitoredServiceGrain(
-    MetricsStore store, RollupWriter rollups, Journal journal, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
+    MetricsStore store, RollupWriter rollups, Journal journal, CheckpointSteps steps, IOptions<MetricsOptions> settings, TimeProvider clock, MetricsInstruments instruments, ILogger<MonitoredServiceGrain> log)
     : Grain, IMonitoredServiceGrain
 {
+    private static readonly TimeSpan RestInterval = TimeSpan.FromSeconds(15);
+
+    /// <summary>Rows in a <see cref="RestInterval"/>, up to which it is no flood.</summary>
+    private const int CalmRows = 256;
+
     private readonly MetricsOptions options = settings.Value;
     private readonly JournalLine line = new();
     private readonly Queue<RowUnderWay> underWay = new();
@@ -39,6 +44,7 @@ internal sealed class MonitoredServiceGrain(
     private FollowerNotifier notifier = null!;
     private string key = "";
     private long nextRow;
+    private long restedAt;
     private bool applying;
     private bool registered;
     private bool broken;
@@ -52,13 +58,14 @@ internal sealed class MonitoredServiceGrain(
             store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken), $"service \"{GrainKeys.ServiceOf(key)}\"", instruments, log);
         nextRow = state.AppliedRow + 1;
         foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
-        checkpointer = new Checkpointer(key, state, store, rollups, options, instruments, log, bytes);
+        checkpointer = new Checkpointer(key, state, store, rollups, steps, options, instruments, log, bytes);
         notifier = new FollowerNotifier(key, subscriptions, followers, GrainFactory, log);
         instruments.Series.Add(state.Table.Count);
         if (state.Table.Count > 0) MetricsLog.ServiceRestored(log, key, state.Table.Count, state.Streams.Count, bytes);
         // Spread, so that grains that were restored together do not write together.
         var first = options.CheckpointInterval * (0.5 + 0.5 * Random.Shared.NextDouble());
         this.RegisterGrainTimer(static (grain, _) => grain.TickAsync(), this, new GrainTimerCreationOptions(first, options.CheckpointInterval) { Interleave = true });
+        this.RegisterGrainTimer(static (grain, _) => grain.RestAsync(), this, new GrainTimerCreationOptions(RestInterval, RestInterval) { Interleave = true });
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
@@ -174,7 +181,7 @@ internal sealed class MonitoredServiceGrain(
     {
         Service = GrainKeys.ServiceOf(key),
         Series = state.Table.Count,
-        SamplesInMemory = state.Table.All.Sum(s => (long)s.Samples.Count + (s.Histograms?.Count ?? 0)),
+        SamplesInMemory = state.Table.Samples + state.Table.All.Sum(s => (long)(s.Histograms?.Count ?? 0)),
         LastSampleUnixMs = state.LastSampleTime == long.MinValue ? null : state.LastSampleTime,
         Streams = state.Streams.Count,
         Subscribers = subscriptions.Count + followers.Count,
@@ -202,12 +209,22 @@ internal sealed class MonitoredServiceGrain(
     private async Task TickAsync()
     {
         if (broken) return;
-        // A grain that has become quiet keeps no memory for rows to come; a busy one makes new ones once in a while.
-        spare.Clear();
         var now = Now();
         subscriptions.Expire(now, state.Table);
         followers.Expire(now);
         await checkpointer.RunAsync(now);
+    }
+
+    // After a flood a grain keeps no memory for the next one.
+    private Task RestAsync()
+    {
+        var calm = nextRow - restedAt < CalmRows;
+        restedAt = nextRow;
+        if (!calm || broken) return Task.CompletedTask;
+        spare.Clear();
+        declaring.TrimExcess();
+        state.Table.Compact();
+        return Task.CompletedTask;
     }
 
     private async Task<bool> RegisterAsync() =>

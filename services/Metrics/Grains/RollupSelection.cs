@@ -19,10 +19,10 @@ internal sealed class RollupSelection(string grain, RollupStore store, SampleBuf
         {
             // Its retention may have ended meanwhile.
             entries.RemoveAll(e => !e.IsThere);
-            var evicted = entries.ToDictionary(e => e.Id, e => e.Samples.EvictedThrough);
+            var evicted = entries.ToDictionary(e => e.Id, e => e.EvictedThrough);
             var read = await store.ReadAsync(grain, evicted, request, maxSamples, CancellationToken.None);
             // A checkpoint may have let more leave memory meanwhile: then look again.
-            if (entries.Exists(e => e.IsThere && e.Samples.EvictedThrough != evicted[e.Id])) continue;
+            if (entries.Exists(e => e.IsThere && e.EvictedThrough != evicted[e.Id])) continue;
             var selected = new Dictionary<int, SelectedSeries?>();
             foreach (var entry in entries.Where(e => e.IsThere)) selected.Add(entry.Id, read.TryGetValue(entry.Id, out var rolled) ? Join(entry, selector, rolled) : null);
             return selected;
@@ -59,7 +59,7 @@ internal sealed class RollupSelection(string grain, RollupStore store, SampleBuf
     {
         scratch.Clear();
         scratch.Add(rolled.Samples.Times, rolled.Samples.Values);
-        entry.Samples.Read(Math.Max(rolled.MemoryFrom, scratch.Count == 0 ? long.MinValue : scratch.Times[^1] + 1), selector.To, scratch);
+        entry.Read(Math.Max(rolled.MemoryFrom, scratch.Count == 0 ? long.MinValue : scratch.Times[^1] + 1), selector.To, scratch);
         var taken = rolled.Rollups.Taken.FindAll(r => r.Count > 0);
         var (times, values) = (new List<long>(taken.Count + scratch.Count), new List<double>(taken.Count + scratch.Count));
         var next = 0;

@@ -49,19 +49,19 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
     }
 
     private static bool NeedsDatabase(SeriesEntry entry, SelectorSpec selector) =>
-        selector.From <= entry.Samples.EvictedThrough
-        && !(selector.NewestOnly && entry.Samples.LastTime > entry.Samples.EvictedThrough && selector.To >= entry.Samples.LastTime);
+        selector.From <= entry.EvictedThrough
+        && !(selector.NewestOnly && entry.Samples.LastTime > entry.EvictedThrough && selector.To >= entry.Samples.LastTime);
 
     private SelectedSeries? Read(SeriesEntry entry, SelectorSpec selector)
     {
         if (selector.NewestOnly)
         {
-            return entry.Samples.TryReadLast(selector.From, selector.To, scratch, out var time, out var value)
+            return entry.TryReadLast(selector.From, selector.To, scratch, out var time, out var value)
                 ? new SelectedSeries { Labels = entry.Labels, Times = new[] { time }, Values = new[] { value } }
                 : null;
         }
         scratch.Clear();
-        entry.Samples.Read(selector.From, selector.To, scratch);
+        entry.Read(selector.From, selector.To, scratch);
         return Take(entry, scratch);
     }
 
@@ -77,13 +77,13 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
             {
                 if (!entries[i].IsThere) continue;
                 older[entries[i].Id] = new SampleBuffer { Until = selector.NewestOnly ? long.MinValue : Math.Min(selector.To, entries[i].Samples.LastTime) };
-                evicted[i] = entries[i].Samples.EvictedThrough;
+                evicted[i] = entries[i].EvictedThrough;
             }
             var (gone, coarse) = await rollups.LastOfEachAsync(selector, older);
             await store.ReadSamplesAsync(grain, selector.From, Math.Min(evicted.Max(), selector.To), older, request.MaxSamples, CancellationToken.None);
             // A checkpoint may have let more leave memory meanwhile: then look again.
             var same = true;
-            for (var i = 0; i < entries.Count; i++) same &= !entries[i].IsThere || evicted[i] == entries[i].Samples.EvictedThrough;
+            for (var i = 0; i < entries.Count; i++) same &= !entries[i].IsThere || evicted[i] == entries[i].EvictedThrough;
             if (same) return new Older(older, gone, coarse);
         }
     }
@@ -91,7 +91,7 @@ internal sealed class SelectionReader(string grain, SeriesTable table, MetricsSt
     private static SelectedSeries? Join(SeriesEntry entry, SelectorSpec selector, SampleBuffer buffer, Older older)
     {
         // Where a page reaches over into what is still in memory, the samples are the same.
-        entry.Samples.Read(buffer.Count == 0 ? selector.From : buffer.Times[^1] + 1, selector.To, buffer);
+        entry.Read(buffer.Count == 0 ? selector.From : buffer.Times[^1] + 1, selector.To, buffer);
         var read = buffer.Count == 0 ? null : new SelectedSeries { Labels = entry.Labels, Times = buffer.TakeTimes(), Values = buffer.TakeValues() };
         if (read is not null && selector.NewestOnly) read = read with { Times = read.Times[^1..].ToArray(), Values = read.Values[^1..].ToArray() };
         return read is null || !older.Coarse.TryGetValue(entry.Id, out var resolution) || read.Times.Span[0] > older.GoneThrough

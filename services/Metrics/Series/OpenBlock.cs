@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Vigil.Metrics.Series;
 
 /// <summary>
-/// A block that samples are added to at its end, and the state of its coders. The bits are in the series' memory. It begins in the smallest shape, one value at regular
+/// A block that samples are added to at its end, and the state of its coders. The bits are the end of a chain that its owner has. It begins in the smallest shape, one value at regular
 /// steps, which takes no bits at all, and is written anew in a wider one when a sample does not fit: that happens a few times at a block's start.
 /// </summary>
 /// <remarks>Here and in the coders some methods are compiled well at once, since a service that starts replays millions of samples within its first second.</remarks>
@@ -14,6 +14,9 @@ internal struct OpenBlock
 
     // Time and value at their longest, and the room that the sink wants.
     private const int MaxSampleBytes = 40;
+
+    /// <summary>The most bytes of a chain: a full block, and one with as many samples.</summary>
+    public const int MaxChainBytes = (2 * SampleBlock.MaxHeaderBytes) + (2 * SeriesBuffer.BlockSize * 24) + 16;
 
     // Until then a value that does not fit changes the shape.
     private const int Settled = 8;
@@ -52,38 +55,43 @@ internal struct OpenBlock
     /// <summary>Adds a sample that is newer than all others.</summary>
     /// <param name="time">Milliseconds since 1970.</param>
     /// <param name="value">Its value.</param>
-    /// <param name="data">The series' memory; changed where it has to grow.</param>
-    /// <param name="start">Where the block begins in it.</param>
-    public void Append(long time, double value, ref byte[] data, int start)
+    /// <param name="chain">Ends with the block's bits.</param>
+    /// <param name="memory">Where the chain is.</param>
+    public void Append(long time, double value, ref CellChain chain, CellMemory memory)
     {
-        if (!TryWrite(time, value, force: false, ref data, start)) Reshape(time, value, ref data, start);
+        if (!TryWrite(time, value, force: false, ref chain, memory)) Reshape(time, value, ref chain, memory);
     }
 
     /// <summary>Unpacks all samples to the front of the two spans.</summary>
+    /// <param name="data">The block's bits.</param>
+    /// <param name="times">Must hold <see cref="Count"/>.</param>
+    /// <param name="values">Must hold <see cref="Count"/>.</param>
     public readonly void Decode(ReadOnlySpan<byte> data, Span<long> times, Span<double> values)
     {
         if (count > 0) SampleBlock.Decode(shape, count, First, Last, LastValue, data[..Bytes], times, values);
     }
 
-    /// <summary>Makes it a <see cref="SampleBlock"/> in place and starts again; returns its length.</summary>
-    public int Close(ref byte[] data, int start)
+    /// <summary>Makes it a <see cref="SampleBlock"/> in place and starts again.</summary>
+    public void Close(ref CellChain chain, CellMemory memory)
     {
-        Span<byte> header = stackalloc byte[SampleBlock.MaxHeaderBytes];
-        var length = WriteHeader(header);
-        SampleMemory.Grow(ref data, start + Bytes, start + Bytes + length);
-        data.AsSpan(start, Bytes).CopyTo(data.AsSpan(start + length));
-        header[..length].CopyTo(data.AsSpan(start));
-        length += Bytes;
+        Span<byte> all = stackalloc byte[MaxChainBytes];
+        var before = chain.Length - Bytes;
+        chain.CopyTo(memory, 0, all[..before]);
+        var length = WriteHeader(all[before..]);
+        chain.CopyTo(memory, before, all.Slice(before + length, Bytes));
+        chain.Set(memory, all[..(before + length + Bytes)]);
         Clear();
-        return length;
     }
 
-    /// <summary>Copies it as a <see cref="SampleBlock"/>; returns its length. The target must hold <see cref="Bytes"/> and a header.</summary>
-    public readonly int CopyTo(Span<byte> target, ReadOnlySpan<byte> data)
+    /// <summary>Copies it as a <see cref="SampleBlock"/>; returns its length.</summary>
+    /// <param name="target">Must hold <see cref="Bytes"/> and a header.</param>
+    /// <param name="chain">Ends with the block's bits.</param>
+    /// <param name="memory">Where the chain is.</param>
+    public readonly int CopyTo(Span<byte> target, in CellChain chain, CellMemory memory)
     {
         if (count == 0) return 0;
         var length = WriteHeader(target);
-        data[..Bytes].CopyTo(target[length..]);
+        chain.CopyTo(memory, chain.Length - Bytes, target.Slice(length, Bytes));
         return length + Bytes;
     }
 
@@ -95,7 +103,7 @@ internal struct OpenBlock
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private bool TryWrite(long time, double value, bool force, ref byte[] data, int start)
+    private bool TryWrite(long time, double value, bool force, ref CellChain chain, CellMemory memory)
     {
         if (!TimeFits(time)) return false;
         long? scaled = null;
@@ -109,7 +117,7 @@ internal struct OpenBlock
             else if (force || MayEscape) escapes++;
             else return false;
         }
-        if (shape.HasBody) WriteBits(time, scaled, value, ref data, start);
+        if (shape.HasBody) WriteBits(time, scaled, value, ref chain, memory);
         if (count == 0) First = time;
         (Last, LastValue) = (time, value);
         count++;
@@ -117,39 +125,46 @@ internal struct OpenBlock
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void WriteBits(long time, long? scaled, double value, ref byte[] data, int start)
+    private void WriteBits(long time, long? scaled, double value, ref CellChain chain, CellMemory memory)
     {
         Span<byte> sample = stackalloc byte[MaxSampleBytes];
-        var whole = bits >> 3;
         var used = bits & 7;
-        if (used > 0) sample[0] = data[start + whole];
+        if (used > 0) sample[0] = chain.LastByte(memory);
         var sink = new BitSink(sample, used);
         if (shape.Irregular && count > 0) times.Write(ref sink, Last, time, count);
         if (shape.Values == ValueCoding.Decimal) values.WriteDecimal(ref sink, scaled, value, count);
         else if (shape.Values == ValueCoding.Xor) values.WriteXor(ref sink, value, count);
-        var bytes = (sink.Position + 7) >> 3;
-        if (start + whole + bytes > data.Length) SampleMemory.Grow(ref data, start + Bytes, start + whole + bytes);
-        sample[..bytes].CopyTo(data.AsSpan(start + whole));
+        sample = sample[..((sink.Position + 7) >> 3)];
+        if (used > 0)
+        {
+            chain.SetLastByte(memory, sample[0]);
+            sample = sample[1..];
+        }
+        chain.Append(memory, sample);
         bits += sink.Position - used;
     }
 
-    private void Reshape(long time, double value, ref byte[] data, int start)
+    private void Reshape(long time, double value, ref CellChain chain, CellMemory memory)
     {
         Span<long> allTimes = stackalloc long[count + 1];
         Span<double> allValues = stackalloc double[count + 1];
-        Decode(data.AsSpan(start), allTimes, allValues);
+        Span<byte> all = stackalloc byte[MaxChainBytes];
+        var before = all[..(chain.Length - Bytes)];
+        chain.CopyTo(memory, 0, all[..chain.Length]);
+        Decode(all[before.Length..], allTimes, allValues);
         allTimes[^1] = time;
         allValues[^1] = value;
         var next = WiderFor(time, value);
-        Fill(next, allTimes, allValues, ref data, start);
-        if (escapes * 4 > count) Fill(new BlockShape(next.Irregular, ValueCoding.Xor), allTimes, allValues, ref data, start);
+        Fill(next, allTimes, allValues, before, ref chain, memory);
+        if (escapes * 4 > count) Fill(new BlockShape(next.Irregular, ValueCoding.Xor), allTimes, allValues, before, ref chain, memory);
     }
 
-    private void Fill(BlockShape filled, ReadOnlySpan<long> allTimes, ReadOnlySpan<double> allValues, ref byte[] data, int start)
+    private void Fill(BlockShape filled, ReadOnlySpan<long> allTimes, ReadOnlySpan<double> allValues, ReadOnlySpan<byte> before, ref CellChain chain, CellMemory memory)
     {
         Clear();
+        chain.Set(memory, before);
         shape = filled;
-        for (var i = 0; i < allTimes.Length; i++) TryWrite(allTimes[i], allValues[i], force: true, ref data, start);
+        for (var i = 0; i < allTimes.Length; i++) TryWrite(allTimes[i], allValues[i], force: true, ref chain, memory);
     }
 
     private readonly BlockShape WiderFor(long time, double value)

@@ -60,13 +60,17 @@ internal readonly ref struct SampleBlock
     /// <summary>Compresses samples whose times rise strictly, in blocks one after the other.</summary>
     public static byte[] Encode(ReadOnlySpan<long> times, ReadOnlySpan<double> values)
     {
-        var (open, data, length) = (new OpenBlock(), Array.Empty<byte>(), 0);
+        var (open, chain, memory, blocks) = (new OpenBlock(), new CellChain(), new CellMemory(), new List<byte>());
+        Span<byte> block = stackalloc byte[OpenBlock.MaxChainBytes];
         for (var i = 0; i < times.Length; i++)
         {
-            open.Append(times[i], values[i], ref data, length);
-            if (open.Count == SeriesBuffer.BlockSize || i == times.Length - 1) length += open.Close(ref data, length);
+            open.Append(times[i], values[i], ref chain, memory);
+            if (open.Count < SeriesBuffer.BlockSize && i < times.Length - 1) continue;
+            blocks.AddRange(block[..open.CopyTo(block, chain, memory)]);
+            open.Clear();
+            chain.Clear(memory);
         }
-        return data[..length];
+        return [.. blocks];
     }
 
     /// <summary>Unpacks all samples to the front of the two spans, which must hold <see cref="Count"/>.</summary>

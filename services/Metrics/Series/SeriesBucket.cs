@@ -18,7 +18,11 @@ internal struct SeriesSlot
 /// The series of neighbouring numbers, in columns: a million series are some ten thousand objects to the collector and not five million, and what only few of them have
 /// takes no room with the others.
 /// </summary>
-internal sealed class SeriesBucket(int firstId, LabelIndex index)
+/// <param name="firstId">The number at place 0.</param>
+/// <param name="index">Has the labels.</param>
+/// <param name="cells">Where the newest samples lie.</param>
+/// <param name="memory">Where pages lie.</param>
+internal sealed class SeriesBucket(int firstId, LabelIndex index, CellMemory cells, PageMemory memory)
 {
     private const int FirstSlots = 4;
 
@@ -29,6 +33,12 @@ internal sealed class SeriesBucket(int firstId, LabelIndex index)
 
     /// <summary>The number at place 0.</summary>
     public int FirstId { get; } = firstId;
+
+    /// <summary>Where the newest samples lie.</summary>
+    public CellMemory Cells => cells;
+
+    /// <summary>The older samples.</summary>
+    public SealedPages Pages { get; } = new(memory);
 
     /// <summary>By place; as long as the highest place in use needs.</summary>
     public SeriesSlot[] Slots { get; private set; } = [];
@@ -73,11 +83,43 @@ internal sealed class SeriesBucket(int firstId, LabelIndex index)
     public void Remove(int place)
     {
         labelsFreed += 1 + NumbersAt(place).Length;
+        Slots[place].Samples.Clear(cells);
         Slots[place] = default;
         if (Histograms is not null) Histograms[place] = null;
         if (Subscribers is not null) Subscribers[place] = null;
         Count--;
         if (labelsFreed > labelsUsed / 2) PackLabels();
+    }
+
+    /// <summary>Samples in memory.</summary>
+    public long Samples
+    {
+        get
+        {
+            var samples = Pages.Samples;
+            for (var place = 0; place < Slots.Length; place++)
+            {
+                if (Has(place)) samples += Slots[place].Samples.Count(cells);
+            }
+            return samples;
+        }
+    }
+
+    /// <summary>Moves the newest samples to the bucket's memory from what that was before.</summary>
+    public void MoveCells(CellMemory before)
+    {
+        for (var place = 0; place < Slots.Length; place++)
+        {
+            if (Has(place)) Slots[place].Samples.Move(before, cells);
+        }
+    }
+
+    /// <summary>Lets pages go that end before <paramref name="cutoff"/>, and more while a series has over <paramref name="mostPerSeries"/> samples in memory on average.</summary>
+    public void Evict(long cutoff, int mostPerSeries)
+    {
+        Pages.Evict(cutoff, (long)mostPerSeries * Count - (Samples - Pages.Samples));
+        if (Histograms is null) return;
+        foreach (var histograms in Histograms) histograms?.Evict(cutoff, mostPerSeries);
     }
 
     /// <summary>The labels of a series, as the index numbers them.</summary>

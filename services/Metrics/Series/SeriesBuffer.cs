@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 
 namespace Vigil.Metrics.Series;
@@ -19,9 +20,10 @@ internal enum AppendOutcome
 }
 
 /// <summary>
-/// The recent samples of one series, compressed as they arrive, in one array: sealed blocks, then the head, which is a full block or none and an open one. Late
+/// The newest samples of one series, compressed as they arrive: sealed blocks that are not in the database yet, and the head, which is a full block or none and an open one. Late
 /// samples find their place in the head, which is written anew for each: they are few. Deterministic: the same appends in the same order give the same
-/// samples and the same seals, which is what lets a journal restore it. Not safe for several threads, and not to be copied: it lies among its like in a <see cref="SeriesBucket"/>.
+/// samples and the same seals, which is what lets a journal restore it. Not safe for several threads, and not to be copied: it lies among its like in a <see cref="SeriesBucket"/>,
+/// and its bytes in the memory that each method is given, always the same.
 /// </summary>
 internal struct SeriesBuffer
 {
@@ -31,21 +33,14 @@ internal struct SeriesBuffer
     /// <summary>Samples sealed at once; the other 40 stay open to late samples (40 s at one sample a second).</summary>
     public const int BlockSize = 120;
 
-    private byte[] data = [];
+    private CellChain complete;
+    private CellChain head;
     private OpenBlock open = new();
-
-    // Where the part begins that is not in the database yet; then the head; in it, the open block.
-    private int unsavedFrom;
-    private int headFrom;
-    private int openFrom;
 
     /// <summary>Nothing was ever added.</summary>
     public SeriesBuffer()
     {
     }
-
-    /// <summary>Number of samples in memory.</summary>
-    public int Count { readonly get; private set; }
 
     /// <summary>Time of the newest sample; <see cref="long.MinValue"/> where there never was one.</summary>
     public readonly long LastTime => open.Last;
@@ -56,33 +51,29 @@ internal struct SeriesBuffer
     /// <summary>Samples up to this moment are sealed: what is not newer is refused as too old.</summary>
     public long SealedThrough { readonly get; private set; } = long.MinValue;
 
-    /// <summary>Samples up to this moment may have left memory and are to be looked for in the database.</summary>
-    public long EvictedThrough { readonly get; private set; } = long.MinValue;
-
     /// <summary>Changed since <see cref="MarkSaved"/>.</summary>
     public bool Unsaved { readonly get; private set; } = true;
 
-    /// <summary>The blocks that are sealed and not in the database yet, oldest first, one after the other; see <see cref="SampleBlock.Read"/>.</summary>
-    public readonly ReadOnlySpan<byte> UnsavedBlocks => data.AsSpan(unsavedFrom, headFrom - unsavedFrom);
+    // The open block is the end of the head; before it lies a full one or nothing.
+    private readonly int OpenFrom => head.Length - open.Bytes;
+
+    /// <summary>Bytes of the blocks that are sealed and not in the database yet.</summary>
+    public readonly int SealedBytes => complete.Length;
 
     /// <summary>The most bytes that <see cref="CopyHead"/> writes.</summary>
-    public readonly int MaxHeadBytes => openFrom - headFrom + open.Bytes + SampleBlock.MaxHeaderBytes;
-
-    /// <summary>Bytes of memory that the samples take.</summary>
-    public readonly int MemoryBytes => data.Length;
+    public readonly int MaxHeadBytes => head.Length + SampleBlock.MaxHeaderBytes;
 
     /// <summary>Adds a sample.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public AppendOutcome Append(long time, double value)
+    public AppendOutcome Append(CellMemory memory, long time, double value)
     {
         if (time <= open.Last)
         {
             if (time <= SealedThrough) return AppendOutcome.TooOld;
-            if (time < open.Last) return Insert(time, value);
+            if (time < open.Last) return Insert(memory, time, value);
             return SameBits(value, open.LastValue) ? AppendOutcome.Duplicate : AppendOutcome.Conflict;
         }
-        Push(time, value);
-        Count++;
+        Push(memory, time, value);
         Unsaved = true;
         return AppendOutcome.Stored;
     }
@@ -91,188 +82,188 @@ internal struct SeriesBuffer
     /// Adds an increase to the newest value (zero where there is none) as a new sample. Only moves forward: an increase for a
     /// moment that is there has been counted.
     /// </summary>
-    public AppendOutcome AppendIncrease(long time, double increase)
+    public AppendOutcome AppendIncrease(CellMemory memory, long time, double increase)
     {
         if (time == LastTime) return AppendOutcome.Duplicate;
         if (time < LastTime) return AppendOutcome.TooOld;
-        return Append(time, LastTime == long.MinValue ? increase : LastValue + increase);
+        return Append(memory, time, LastTime == long.MinValue ? increase : LastValue + increase);
+    }
+
+    /// <summary>Number of samples here.</summary>
+    public readonly int Count(CellMemory memory)
+    {
+        var blocks = new Blocks(this, memory);
+        var count = open.Count;
+        for (var position = 0; position < blocks.Closed.Length;) count += SampleBlock.Read(blocks.Closed, ref position).Count;
+        blocks.Return();
+        return count;
     }
 
     /// <summary>Adds the samples in [from, to] to <paramref name="target"/>, oldest first.</summary>
-    public readonly void Read(long from, long to, SampleBuffer target)
+    public readonly void Read(CellMemory memory, long from, long to, SampleBuffer target)
     {
         if (from > LastTime) return;
-        var position = 0;
-        while (position < openFrom)
+        var blocks = new Blocks(this, memory);
+        for (var position = 0; position < blocks.Closed.Length;)
         {
-            var block = SampleBlock.Read(data.AsSpan(0, openFrom), ref position);
+            var block = SampleBlock.Read(blocks.Closed, ref position);
             if (block.Last >= from && block.First <= to) target.Add(block, from, to);
         }
-        if (open.Count > 0 && open.First <= to) target.Add(open, data.AsSpan(openFrom), from, to);
-    }
-
-    /// <summary>The newest sample in [from, to].</summary>
-    public readonly bool TryReadLast(long from, long to, SampleBuffer scratch, out long time, out double value)
-    {
-        (time, value) = (LastTime, LastValue);
-        if (Count == 0 || time < from) return false;
-        if (time <= to) return true;
-        scratch.Clear();
-        Read(from, to, scratch);
-        if (scratch.Count == 0) return false;
-        (time, value) = (scratch.Times[^1], scratch.Values[^1]);
-        return true;
+        if (open.Count > 0 && open.First <= to) target.Add(open, blocks.Open, from, to);
+        blocks.Return();
     }
 
     /// <summary>Copies the head, as blocks one after the other; returns the length.</summary>
-    public readonly int CopyHead(Span<byte> target)
+    public readonly int CopyHead(CellMemory memory, Span<byte> target)
     {
-        data.AsSpan(headFrom, openFrom - headFrom).CopyTo(target);
-        return openFrom - headFrom + open.CopyTo(target[(openFrom - headFrom)..], data.AsSpan(openFrom));
+        head.CopyTo(memory, 0, target[..OpenFrom]);
+        return OpenFrom + open.CopyTo(target[OpenFrom..], head, memory);
     }
 
-    /// <summary>
-    /// Takes the present state for saved: what <see cref="UnsavedBlocks"/> and <see cref="CopyHead"/> gave is on its way to
-    /// the database. <see cref="RestoreUnsaved"/> takes it back when the write fails.
-    /// </summary>
-    /// <returns>What to give to <see cref="RestoreUnsaved"/>.</returns>
-    public int MarkSaved()
-    {
-        var before = unsavedFrom;
-        unsavedFrom = headFrom;
-        Unsaved = false;
-        return before;
-    }
+    /// <summary>Copies the blocks that are sealed and not in the database yet, oldest first, one after the other: <see cref="SealedBytes"/>, or as many as fit.</summary>
+    public readonly void CopySealed(CellMemory memory, Span<byte> target) => complete.CopyTo(memory, 0, target);
+
+    /// <summary>Takes the present state for saved: what <see cref="CopySealed"/> and <see cref="CopyHead"/> gave is on its way to the database.</summary>
+    public void MarkSaved() => Unsaved = false;
 
     /// <summary>The save did not happen.</summary>
-    public void RestoreUnsaved(int mark)
-    {
-        unsavedFrom = Math.Min(mark, unsavedFrom);
-        Unsaved = true;
-    }
+    public void RestoreUnsaved() => Unsaved = true;
 
-    /// <summary>
-    /// Lets saved blocks go that end before <paramref name="cutoff"/>, or that lie beyond the newest <paramref name="maxSamples"/>.
-    /// Blocks that are not saved stay. Not while a save is under way.
-    /// </summary>
-    public void Evict(long cutoff, int maxSamples)
+    /// <summary>Lets blocks go that are sealed and saved: the oldest, of so many bytes.</summary>
+    public void DropSealed(CellMemory memory, int bytes)
     {
-        var drop = 0;
-        while (drop < unsavedFrom)
+        var left = complete.Length - bytes;
+        if (bytes == 0) return;
+        if (left == 0)
         {
-            var next = drop;
-            var block = SampleBlock.Read(data.AsSpan(0, unsavedFrom), ref next);
-            if (block.Last >= cutoff && Count <= maxSamples) break;
-            EvictedThrough = block.Last;
-            Count -= block.Count;
-            drop = next;
+            complete.Clear(memory);
+            return;
         }
-        if (drop == 0) return;
-        var used = openFrom + open.Bytes - drop;
-        data.AsSpan(drop, used).CopyTo(data);
-        unsavedFrom -= drop;
-        headFrom -= drop;
-        openFrom -= drop;
-        SampleMemory.Shrink(ref data, used);
+        var rest = ArrayPool<byte>.Shared.Rent(left);
+        complete.CopyTo(memory, bytes, rest.AsSpan(0, left));
+        complete.Set(memory, rest.AsSpan(0, left));
+        ArrayPool<byte>.Shared.Return(rest);
     }
 
-    /// <summary>Puts a saved, sealed block into a buffer without a head: to be called oldest first, before <see cref="Restore"/>. Nothing happens where it is there.</summary>
-    public void RestoreBlock(ReadOnlySpan<byte> block)
-    {
-        var position = 0;
-        var read = SampleBlock.Read(block, ref position);
-        if (read.First <= SealedThrough) return;
-        SealedThrough = read.Last;
-        Count += read.Count;
-        openFrom += CopyIn(block);
-        headFrom = unsavedFrom = openFrom;
-    }
-
-    /// <summary>Puts a saved head into a buffer, after its sealed blocks: all at once, or block by block.</summary>
-    /// <param name="head">Blocks one after the other, as <see cref="CopyHead"/> gave them.</param>
+    /// <summary>Puts a saved head into a buffer that is empty: all at once, or block by block.</summary>
+    /// <param name="memory">For its bytes.</param>
+    /// <param name="saved">Blocks one after the other, as <see cref="CopyHead"/> gave them.</param>
     /// <param name="sealedThrough">End of the newest block ever sealed.</param>
-    public void Restore(ReadOnlySpan<byte> head, long sealedThrough)
+    public void Restore(CellMemory memory, ReadOnlySpan<byte> saved, long sealedThrough)
     {
         SealedThrough = sealedThrough;
-        EvictedThrough = sealedThrough;
-        if (headFrom > 0)
-        {
-            var oldest = 0;
-            // Whatever is older, if anything, is in the database.
-            EvictedThrough = SampleBlock.Read(data, ref oldest).First - 1;
-        }
         Span<long> times = stackalloc long[SampleBlock.MaxCount];
         Span<double> values = stackalloc double[SampleBlock.MaxCount];
         var position = 0;
-        while (position < head.Length)
+        while (position < saved.Length)
         {
             var start = position;
-            var block = SampleBlock.Read(head, ref position);
-            if (block.Count > BlockSize || (open.Count > 0 && headFrom < openFrom)) throw new InvalidDataException("a stored head is longer than a head can be");
+            var block = SampleBlock.Read(saved, ref position);
+            if (block.Count > BlockSize || (open.Count > 0 && OpenFrom > 0)) throw new InvalidDataException("a stored head is longer than a head can be");
             block.Decode(times, values);
-            Count += block.Count;
-            if (block.Count == BlockSize && openFrom == headFrom)
+            if (block.Count == BlockSize && OpenFrom == 0)
             {
                 // The full block of the head stays as it is.
-                openFrom += CopyIn(head[start..position]);
+                head.Append(memory, saved[start..position]);
                 open.Resume(times[BlockSize - 1], values[BlockSize - 1]);
                 continue;
             }
-            for (var i = 0; i < block.Count; i++) Push(times[i], values[i]);
+            for (var i = 0; i < block.Count; i++) Push(memory, times[i], values[i]);
         }
         Unsaved = false;
     }
 
-    private int CopyIn(ReadOnlySpan<byte> block)
+    /// <summary>Forgets all.</summary>
+    public void Clear(CellMemory memory)
     {
-        SampleMemory.Grow(ref data, openFrom, openFrom + block.Length);
-        block.CopyTo(data.AsSpan(openFrom));
-        return block.Length;
+        complete.Clear(memory);
+        head.Clear(memory);
+        this = new SeriesBuffer();
     }
 
-    private AppendOutcome Insert(long time, double value)
+    /// <summary>Moves to other memory. What it leaves is not given back.</summary>
+    public void Move(CellMemory from, CellMemory to)
+    {
+        complete.Move(from, to);
+        head.Move(from, to);
+    }
+
+    private AppendOutcome Insert(CellMemory memory, long time, double value)
     {
         Span<long> times = stackalloc long[HeadCapacity];
         Span<double> values = stackalloc double[HeadCapacity];
+        Span<byte> data = stackalloc byte[OpenBlock.MaxChainBytes];
+        head.CopyTo(memory, 0, data[..head.Length]);
         var count = 0;
-        if (headFrom < openFrom)
+        if (OpenFrom > 0)
         {
-            var position = headFrom;
-            var block = SampleBlock.Read(data.AsSpan(0, openFrom), ref position);
+            var position = 0;
+            var block = SampleBlock.Read(data[..OpenFrom], ref position);
             block.Decode(times, values);
             count = block.Count;
         }
-        open.Decode(data.AsSpan(openFrom), times[count..], values[count..]);
+        open.Decode(data[OpenFrom..], times[count..], values[count..]);
         count += open.Count;
         var at = SampleBuffer.LowerBound(times[..count], time);
         if (times[at] == time) return SameBits(values[at], value) ? AppendOutcome.Duplicate : AppendOutcome.Conflict;
         times[at..count].CopyTo(times[(at + 1)..]);
         values[at..count].CopyTo(values[(at + 1)..]);
         (times[at], values[at]) = (time, value);
-        openFrom = headFrom;
+        head.Clear(memory);
         open.Clear();
-        for (var i = 0; i <= count; i++) Push(times[i], values[i]);
-        Count++;
+        for (var i = 0; i <= count; i++) Push(memory, times[i], values[i]);
         Unsaved = true;
         return AppendOutcome.Stored;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Push(long time, double value)
+    private void Push(CellMemory memory, long time, double value)
     {
-        open.Append(time, value, ref data, openFrom);
-        if (headFrom < openFrom)
+        open.Append(time, value, ref head, memory);
+        if (OpenFrom > 0)
         {
-            if (open.Count < HeadCapacity - BlockSize) return;
-            var position = headFrom;
-            SealedThrough = SampleBlock.Read(data.AsSpan(0, openFrom), ref position).Last;
-            headFrom = openFrom;
+            if (open.Count == HeadCapacity - BlockSize) Seal(memory);
         }
         else if (open.Count == BlockSize)
         {
-            openFrom += open.Close(ref data, openFrom);
+            open.Close(ref head, memory);
         }
     }
 
+    private void Seal(CellMemory memory)
+    {
+        Span<byte> data = stackalloc byte[OpenBlock.MaxChainBytes];
+        data = data[..head.Length];
+        head.CopyTo(memory, 0, data);
+        var position = 0;
+        SealedThrough = SampleBlock.Read(data, ref position).Last;
+        complete.Append(memory, data[..OpenFrom]);
+        head.Set(memory, data[OpenFrom..]);
+    }
+
     private static bool SameBits(double a, double b) => BitConverter.DoubleToInt64Bits(a) == BitConverter.DoubleToInt64Bits(b);
+
+    /// <summary>All bytes of a buffer, one after the other.</summary>
+    private readonly ref struct Blocks
+    {
+        private readonly byte[] rented;
+
+        public Blocks(in SeriesBuffer buffer, CellMemory memory)
+        {
+            var before = buffer.complete.Length;
+            rented = ArrayPool<byte>.Shared.Rent(before + buffer.head.Length);
+            buffer.complete.CopyTo(memory, 0, rented.AsSpan(0, before));
+            buffer.head.CopyTo(memory, 0, rented.AsSpan(before, buffer.head.Length));
+            Closed = rented.AsSpan(0, before + buffer.OpenFrom);
+            Open = rented.AsSpan(before + buffer.OpenFrom, buffer.head.Length - buffer.OpenFrom);
+        }
+
+        /// <summary>Blocks, oldest first.</summary>
+        public ReadOnlySpan<byte> Closed { get; }
+
+        /// <summary>The bits of the open block.</summary>
+        public ReadOnlySpan<byte> Open { get; }
+
+        public void Return() => ArrayPool<byte>.Shared.Return(rented);
+    }
 }

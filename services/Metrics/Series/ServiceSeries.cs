@@ -91,9 +91,8 @@ internal sealed class ServiceSeries
                 tally.Refuse(id, RefusalCause.UndeclaredSeries);
                 continue;
             }
-            ref var samples = ref entry.Samples;
-            var outcome = deltas ? samples.AppendIncrease(time, value) : samples.Append(time, value);
-            Count(outcome, entry, time, deltas ? samples.LastValue : value, tally, stored);
+            var outcome = deltas ? entry.AppendIncrease(time, value) : entry.Append(time, value);
+            Count(outcome, entry, time, deltas ? entry.Samples.LastValue : value, tally, stored);
         }
         Applied(row, stream, sequence, now);
     }

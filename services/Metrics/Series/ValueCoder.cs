@@ -5,16 +5,17 @@ using System.Runtime.InteropServices;
 namespace Vigil.Metrics.Series;
 
 /// <summary>Codes the values of a block one after the other; writing and reading go through the same states.</summary>
+/// <remarks>A block uses either the model or the two bytes that lie over it: there is one of these for each series.</remarks>
+[StructLayout(LayoutKind.Explicit, Size = 24)]
 internal struct ValueCoder
 {
-    private RiceModel model;
-
     // The whole number before, or the bits of the value before.
-    private long previous;
+    [FieldOffset(0)] private long previous;
+    [FieldOffset(8)] private RiceModel model;
 
     // Of the XOR before; 255 leading ones where there is no window to use again yet.
-    private byte leading;
-    private byte trailing;
+    [FieldOffset(8)] private byte leading;
+    [FieldOffset(9)] private byte trailing;
 
     /// <summary>Writes the next value of a block of <see cref="ValueCoding.Decimal"/>.</summary>
     /// <param name="bits">Where to.</param>

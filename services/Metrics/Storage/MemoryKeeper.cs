@@ -1,11 +1,14 @@
+using Vigil.Metrics.Api;
+using Vigil.Metrics.Grains;
+
 namespace Vigil.Metrics.Storage;
 
 /// <summary>
-/// Gives memory back that the collector would keep. While windows fill, and at a start, series move to larger arrays a few dozen times; then next to nothing
+/// Gives memory back that the collector would keep. A flood and a start need buffers and tables of a size of their own; then next to nothing
 /// is allocated any more, so that the collector, which acts on allocation, sees no reason to look at what that left behind. A compaction stops the process for about a
 /// millisecond for each megabyte that stays: hence only where much is to be had, and not at all where much would stay.
 /// </summary>
-internal sealed class MemoryKeeper(TimeProvider clock, ILogger<MemoryKeeper> log) : BackgroundService
+internal sealed class MemoryKeeper(SampleColumnsPool columns, CheckpointSteps steps, TimeProvider clock, ILogger<MemoryKeeper> log) : BackgroundService
 {
     private const long MinGain = 32 * 1024 * 1024;
     private const long MaxCompacted = 512 * 1024 * 1024;
@@ -39,6 +42,8 @@ internal sealed class MemoryKeeper(TimeProvider clock, ILogger<MemoryKeeper> log
         var since = GC.GetTotalAllocatedBytes() - allocated;
         allocated += since;
         if (since > MinGain || !IsWorthwhile(before.TotalCommittedBytes, survived)) return;
+        columns.Clear();
+        steps.Clear();
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         var after = GC.GetGCMemoryInfo(GCKind.FullBlocking);
         survived = after.HeapSizeBytes;

@@ -191,22 +191,14 @@ internal sealed class MetricsStore(IDatabase database, RollupStore rollups, Rete
             }
         }).ConfigureAwait(false);
         var (block, scratch) = (new byte[BlockBits.MaxBytes + SampleBlock.MaxHeaderBytes], new double[SampleBlock.MaxCount]);
-        // In the order in which they were sealed, which is each series' order of time.
-        await ForEachPageAsync("metric_pages", "SELECT page, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms >= @from ORDER BY page", data =>
-        {
-            var page = new SamplePage(data);
-            while (page.Next())
-            {
-                if (page.Last >= memoryFrom && state.Table.TryFind(page.Series, out var entry)) entry.Samples.RestoreBlock(block.AsSpan(0, page.CopyBlock(block, scratch)));
-            }
-        }).ConfigureAwait(false);
+        await LoadPagesAsync(connection, grain, state.Table, memoryFrom, ct).ConfigureAwait(false);
         await ForEachPageAsync("metric_open", "SELECT bucket, data FROM metric_open WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain)", data =>
         {
             var page = new SamplePage(data);
             while (page.Next())
             {
                 if (!state.Table.TryFind(page.Series, out var entry)) continue;
-                entry.Samples.Restore(block.AsSpan(0, page.CopyBlock(block, scratch)), page.SealedThrough);
+                entry.Samples.Restore(entry.Cells, block.AsSpan(0, page.CopyBlock(block, scratch)), page.SealedThrough);
                 state.Restored(entry);
             }
         }).ConfigureAwait(false);
@@ -214,13 +206,33 @@ internal sealed class MetricsStore(IDatabase database, RollupStore rollups, Rete
         async Task ForEachPageAsync(string table, string sql, Action<byte[]> read)
         {
             await using var select = new Statement(connection, sql);
-            select.Set("@grain", grain);
-            if (sql.Contains("@from", StringComparison.Ordinal)) select.Set("@from", memoryFrom);
-            await using var rows = await select.ReadAsync(ct).ConfigureAwait(false);
+            await using var rows = await select.Set("@grain", grain).ReadAsync(ct).ConfigureAwait(false);
             while (await rows.ReadAsync(ct).ConfigureAwait(false))
             {
                 DamagedRow.Named(table, grain, rows.GetInt64(0), () => read(rows.GetFieldValue<byte[]>(1)));
             }
+        }
+    }
+
+    private static async Task LoadPagesAsync(DbConnection connection, string grain, SeriesTable table, long memoryFrom, CancellationToken ct)
+    {
+        await using (var older = new Statement(connection, "SELECT MAX(last_ms) FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms < @from"))
+        {
+            if (await older.Set("@grain", grain).Set("@from", memoryFrom).ScalarAsync(ct).ConfigureAwait(false) is long last)
+            {
+                foreach (var bucket in table.Buckets) bucket.Pages.EvictedThrough = last;
+            }
+        }
+        // In the order in which they were sealed, which is each series' order of time.
+        await using var select = new Statement(connection, """
+            SELECT page, bucket, data FROM metric_pages WHERE grain = (SELECT number FROM metric_grains WHERE grain = @grain) AND last_ms >= @from ORDER BY page
+            """);
+        await using var rows = await select.Set("@grain", grain).Set("@from", memoryFrom).ReadAsync(ct).ConfigureAwait(false);
+        while (await rows.ReadAsync(ct).ConfigureAwait(false))
+        {
+            if (table.BucketOf((int)rows.GetInt64(1)) is not { } bucket) continue;
+            var data = rows.GetFieldValue<byte[]>(2);
+            DamagedRow.Named("metric_pages", grain, rows.GetInt64(0), () => bucket.Pages.Add(data));
         }
     }
 

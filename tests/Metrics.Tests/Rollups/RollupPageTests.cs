@@ -1,6 +1,6 @@
 using Vigil.Metrics.PromQL;
 using Vigil.Metrics.Rollups;
-using Vigil.Metrics.Storage;
+using Vigil.Metrics.Series;
 using Xunit;
 
 namespace Vigil.Metrics.Tests.Rollups;

@@ -110,7 +110,7 @@ public sealed class LabelTests
                 // As after a restart, numbers may be left out.
                 var entry = table.Add(labels, (SeriesKind)(i % 3), $"u{i % 2}", i % 5 == 0 ? "help" : "", random.Next(50) == 0 ? table.NextId + random.Next(2_000) : 0);
                 Assert.True(model.TryAdd(entry.Id, labels));
-                entry.Samples.Append(entry.Id, entry.Id);
+                entry.Append(entry.Id, entry.Id);
                 if (i % 7 == 0) entry.Subscribers = [entry.Id];
                 if (i % 11 == 0) entry.Histograms = new HistogramBuffer();
                 Assert.Equal(((SeriesKind)(i % 3), $"u{i % 2}", i % 5 == 0 ? "help" : ""), (entry.Kind, entry.Unit, entry.Help));

@@ -33,22 +33,29 @@ public sealed class LegacyTablesTests
         (string Grain, int Series)[] all = [("g", 1), ("g", 2), ("g", SeriesEntry.BucketSize + 5), ("h", 1)];
         foreach (var (grain, series) in all) await WriteOldAsync(database, grain, series);
 
-        var (state, _) = await store.LoadAsync("g", Start + 200_000, Start, CancellationToken.None).DefaultTimeout();
+        var (state, _) = await store.LoadAsync("g", Start + 240_000, Start, CancellationToken.None).DefaultTimeout();
         Assert.Equal(3, state.Table.Count);
         foreach (var entry in state.Table.All)
         {
             Assert.Equal((SeriesKind.Counter, "s", "help"), (entry.Kind, entry.Unit, entry.Help));
-            Assert.Equal((Start + 239_000, Start + 119_999, 160), (entry.Samples.SealedThrough, entry.Samples.EvictedThrough, entry.Samples.Count));
+            Assert.Equal((Start + 239_000, Start + 239_000, 40), (entry.Samples.SealedThrough, entry.EvictedThrough, entry.Samples.Count(entry.Cells)));
             var samples = new SampleBuffer();
-            await store.ReadSamplesAsync("g", 0, entry.Samples.EvictedThrough, new Dictionary<int, SampleBuffer> { [entry.Id] = samples }, int.MaxValue, CancellationToken.None).DefaultTimeout();
-            entry.Samples.Read(samples.Times[^1] + 1, long.MaxValue, samples);
+            await store.ReadSamplesAsync("g", 0, entry.EvictedThrough, new Dictionary<int, SampleBuffer> { [entry.Id] = samples }, int.MaxValue, CancellationToken.None).DefaultTimeout();
+            entry.Read(samples.Times[^1] + 1, long.MaxValue, samples);
             Assert.Equal(Enumerable.Range(0, 280).Select(i => Start + i * 1_000L), samples.Times.ToArray());
             Assert.Equal(Enumerable.Range(0, 280).Select(i => Value(entry.Id, i)), samples.Values.ToArray());
-            Assert.Equal(AppendOutcome.Duplicate, entry.Samples.Append(Start + 279_000, Value(entry.Id, 279)));
-            Assert.Equal(AppendOutcome.TooOld, entry.Samples.Append(Start + 239_000, 0));
+            Assert.Equal(AppendOutcome.Duplicate, entry.Append(Start + 279_000, Value(entry.Id, 279)));
+            Assert.Equal(AppendOutcome.TooOld, entry.Append(Start + 239_000, 0));
         }
         Assert.Equal(2L, await CountAsync(database, "metric_chunks"));
-        Assert.Equal(3, (await store.LoadAsync("g", 0, Start, CancellationToken.None).DefaultTimeout()).State.Table.Count);
+        var (whole, _) = await store.LoadAsync("g", 0, Start, CancellationToken.None).DefaultTimeout();
+        Assert.Equal((3, 3 * 280L), (whole.Table.Count, whole.Table.Samples));
+        foreach (var entry in whole.Table.All)
+        {
+            var samples = new SampleBuffer();
+            entry.Read(0, long.MaxValue, samples);
+            Assert.Equal(Enumerable.Range(0, 280).Select(i => Value(entry.Id, i)), samples.Values.ToArray());
+        }
         Assert.Equal(1, (await store.LoadAsync("h", 0, Start, CancellationToken.None).DefaultTimeout()).State.Table.Count);
         foreach (var table in new[] { "metric_series", "metric_heads", "metric_chunks" }) Assert.Equal(0L, await CountAsync(database, table));
     }

@@ -1,6 +1,4 @@
-using Vigil.Metrics.Series;
-
-namespace Vigil.Metrics.Storage;
+namespace Vigil.Metrics.Series;
 
 /// <summary>
 /// Puts blocks of many series into one page. Series that were sampled at the same moments share a column of times, so that a block costs its values and a few

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 
-namespace Vigil.Metrics.Storage;
+namespace Vigil.Metrics.Series;
 
 /// <summary>What every page begins with: the format's version, and a checksum (CRC-32C) over what follows.</summary>
 internal static class PageFrame
