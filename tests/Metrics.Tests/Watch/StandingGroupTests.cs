@@ -130,6 +130,26 @@ public sealed class StandingGroupTests
     }
 
     [Fact]
+    public async Task StandingGroup_LatencyOfAHistogram_IsKeptFromSampleToSample()
+    {
+        await using var host = await MetricsHost.StartAsync(clock: clock);
+        using var client = await host.OpenAsync("s1", ("job", "api"));
+        string[] bounds = ["0.1", "1", "+Inf"];
+        await client.DeclareAsync([.. bounds.Select((le, i) => PushClient.Series((uint)i + 1, "wait_bucket", ("le", le)))]);
+        await client.SendAsync(1, [.. bounds.Select((_, i) => ((uint)i + 1, Now - 60_000, 0.0))]);
+        await client.AckAsync();
+        var group = Group(host);
+        // Nothing is known of a rate yet: of one sample there is none.
+        var poll = Poll("histogram_quantile(0.5, sum by (le) (rate(wait_bucket[5m]))) > 0.2 and on () wait_bucket > 15");
+        Assert.Empty(Assert.Single((await group.NextAsync(poll)).Changes).Value!.Vector);
+
+        await client.SendAsync(2, (1, Now, 10), (2, Now, 30), (3, Now, 30));
+        await client.AckAsync();
+        // A third within 0.1 s, the rest between that and 1 s: the middle one is a quarter of the way through those.
+        Assert.Equal(0.1 + 0.9 / 4, Assert.Single((await NextAsync(group, 1)).Vector).Value, 12);
+    }
+
+    [Fact]
     public async Task StandingGroup_NativeHistograms_AreHandedOver()
     {
         await using var host = await MetricsHost.StartAsync();
