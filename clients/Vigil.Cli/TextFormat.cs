@@ -39,7 +39,7 @@ internal static class TextFormat
                 if (equals <= 0) return null;
                 var label = rest[..equals].Trim().ToString();
                 rest = rest[(equals + 1)..].TrimStart();
-                if (!IsName(label) || ReadQuoted(ref rest) is not { } value) return null;
+                if (!IsName(label) || labels.Exists(l => l.Key == label) || ReadQuoted(ref rest) is not { } value) return null;
                 labels.Add(KeyValuePair.Create(label, value));
                 rest = rest.TrimStart();
                 if (rest is [',', ..]) rest = rest[1..].TrimStart();

@@ -36,6 +36,7 @@ public sealed class TextFormatTests
     [InlineData("x{a=\"1} 1")]
     [InlineData("x{a=\"1\" b=\"2\"} 1")]
     [InlineData("x{a=\"1\"}")]
+    [InlineData("x{a=\"1\",a=\"2\"} 1")]
     [InlineData("x one")]
     [InlineData("x 1 soon")]
     [InlineData("x 1 9223372036854775807")]

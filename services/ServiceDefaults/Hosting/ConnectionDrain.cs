@@ -11,7 +11,7 @@ namespace Vigil.ServiceDefaults;
 /// Closes the connections that are left when the service stops. The server waits for its clients to close them, for as long as the host has to stop (<see
 /// cref="HostOptions.ShutdownTimeout"/>): one that never ends its side of a call, as a client whose program has stopped reading does, would take all of that
 /// time, and leave none to those that store what is still to be stored. So connections are cut a moment after the last request was answered, and after
-/// three quarters of the time at the latest.
+/// half of the time at the latest: a body that never comes to its end is not given up by itself while the server stops.
 /// </summary>
 internal sealed partial class ConnectionDrain : IStartupFilter, IDisposable
 {
@@ -27,7 +27,7 @@ internal sealed partial class ConnectionDrain : IStartupFilter, IDisposable
 
     public ConnectionDrain(IHostApplicationLifetime lifetime, IOptions<HostOptions> host, ILogger<ConnectionDrain> log)
     {
-        longest = host.Value.ShutdownTimeout * 0.75;
+        longest = host.Value.ShutdownTimeout * 0.5;
         this.log = log;
         lifetime.ApplicationStopping.Register(() => _ = CutAsync());
     }
