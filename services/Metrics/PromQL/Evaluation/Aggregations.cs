@@ -5,6 +5,8 @@ namespace Vigil.Metrics.PromQL;
 /// <summary>Aggregations that fold the samples of a group into one: sum, avg, count, min, max, group, stddev, stdvar, quantile, count_values.</summary>
 internal static class Aggregations
 {
+    private const int StepsTogether = 64;
+
     public static Block Evaluate(Evaluator evaluator, AggregateExpr expr, StepGrid grid)
     {
         if (expr.Operator == AggregateOperator.CountValues) return CountValues(evaluator, expr, grid);
@@ -36,10 +38,21 @@ internal static class Aggregations
         var op = expr.Operator;
         var columns = new BlockSeries[groups.Labels.Count];
         for (var g = 0; g < columns.Length; g++) columns[g] = new(groups.Labels[g], Samples.NoneOf(grid.Steps), groups.DropName[g]);
-        var states = new Accumulator[columns.Length];
-        for (var step = 0; step < grid.Steps; step++)
+        // Steps do not depend on each other; remarks, which only histograms give rise to, are kept in order.
+        var samples = input.Series.Any(s => s.Histograms is not null) ? 0 : (long)grid.Steps * input.Series.Count;
+        SideBySide.ForEach((grid.Steps + StepsTogether - 1) / StepsTogether, samples, evaluator.Cancellation, some =>
         {
-            evaluator.Cancellation.ThrowIfCancellationRequested();
+            var states = new Accumulator[columns.Length];
+            for (var step = some * StepsTogether; step < Math.Min(grid.Steps, (some + 1) * StepsTogether); step++)
+            {
+                evaluator.Cancellation.ThrowIfCancellationRequested();
+                FoldStep(step, states);
+            }
+        });
+        return new(columns.Where(c => c.HasAny()).ToArray());
+
+        void FoldStep(int step, Accumulator[] states)
+        {
             states.AsSpan().Clear();
             for (var i = 0; i < input.Series.Count; i++)
             {
@@ -55,7 +68,6 @@ internal static class Aggregations
                 else if (states[g].Histograms!.Result(evaluator, expr) is { } histogram) SetHistogram(ref columns[g], step, histogram);
             }
         }
-        return new(columns.Where(c => c.HasAny()).ToArray());
 
         void SetHistogram(ref BlockSeries column, int step, FloatHistogram histogram)
         {

@@ -162,8 +162,8 @@ internal sealed class Evaluator
     /// <exception cref="EvaluationException">There are more than the limit.</exception>
     public void Charge(long samples)
     {
-        samplesRead += samples;
-        if (samplesRead > Options.Limits.MaxSamples)
+        // Series are looked at side by side.
+        if (Interlocked.Add(ref samplesRead, samples) > Options.Limits.MaxSamples)
             throw new EvaluationException("query processing would load too many samples into memory in query execution");
     }
 

@@ -10,11 +10,17 @@ internal static class InstantSelection
     public static VectorBlock Newest(Evaluator evaluator, VectorSelector selector, StepGrid grid, Func<SeriesSamples, int, double>? of = null)
     {
         var found = evaluator.Fetch(selector);
-        var result = new List<BlockSeries>(found.Count);
+        var columns = new BlockSeries?[found.Count];
         var (pinned, offset, lookback) = (evaluator.AtTime(selector.At), DurationArithmetic.Offset(selector, evaluator.Query), evaluator.Options.LookbackMs);
-        foreach (var series in found)
+        SideBySide.ForEach(columns.Length, grid.IsInstant ? 0 : (long)grid.Steps * columns.Length, evaluator.Cancellation, i =>
         {
             evaluator.Cancellation.ThrowIfCancellationRequested();
+            columns[i] = Column(found[i]);
+        });
+        return new(columns.OfType<BlockSeries>().ToArray());
+
+        BlockSeries? Column(SeriesSamples series)
+        {
             var times = series.Times.Span;
             var values = series.Values.Span;
             var histograms = series.Histograms.Span;
@@ -41,11 +47,10 @@ internal static class InstantSelection
                 else if (histogram is null) column[step] = values[next - 1];
                 else (histogramColumn ??= new FloatHistogram?[grid.Steps])[step] = histogram;
             }
-            if (size == 0) continue;
+            if (size == 0) return null;
             evaluator.Charge(size);
-            result.Add(new(series.Labels, column, DropName: of is not null) { Histograms = histogramColumn });
+            return new(series.Labels, column, DropName: of is not null) { Histograms = histogramColumn };
         }
-        return new(result);
     }
 
     // A rollup's last value stands until that of the next one may come.
