@@ -52,15 +52,19 @@ internal sealed class Receiver : IAsyncDisposable
 
     private Uri ReadyAddress { get; }
 
-    public static async Task<Receiver> StartAsync(string name)
+    /// <summary>Starts one and waits until it is ready.</summary>
+    /// <param name="name">One of <see cref="All"/>.</param>
+    /// <param name="configuration">What it scrapes, in the form of prometheus.yml.</param>
+    public static async Task<Receiver> StartAsync(string name, string configuration = "global: {}\n")
     {
         var folder = Directory.CreateTempSubdirectory($"remote-write-{name}-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "prometheus.yml"), configuration);
         var port = FreePort();
         var start = name switch
         {
             "vigil" => Vigil(folder, port),
             "prometheus" => Prometheus(folder, port),
-            _ => new ProcessStartInfo(Needs.Require(name), [$"-storageDataPath={folder}/data", $"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1y", "-loggerLevel=ERROR"]),
+            _ => new ProcessStartInfo(Needs.Require(name), [$"-storageDataPath={folder}/data", $"-httpListenAddr=127.0.0.1:{port}", "-retentionPeriod=1y", "-loggerLevel=ERROR", $"-promscrape.config={folder}/prometheus.yml"]),
         };
         start.WorkingDirectory = folder;
         var receiver = new Receiver(name, start, folder, port);
@@ -128,13 +132,13 @@ internal sealed class Receiver : IAsyncDisposable
         {
             ("Auth__TokenHashes__admin__0", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Token)))), ("Listen__GrpcPort", "0"), ("Listen__HttpPort", $"{port}"),
             ("Storage__Directory", folder), ("Telemetry__SelfMetricsInterval", "00:00:00"), ("Logging__LogLevel__Default", "Warning"), ("Metrics__MaxSeriesPerShard", "1000000"),
+            ("Metrics__ScrapeFile", Path.Combine(folder, "prometheus.yml")),
         }) start.Environment[key] = value;
         return start;
     }
 
     private static ProcessStartInfo Prometheus(string folder, int port)
     {
-        File.WriteAllText(Path.Combine(folder, "prometheus.yml"), "global: {}\n");
         return new ProcessStartInfo(Needs.Require("prometheus"),
             [$"--config.file={folder}/prometheus.yml", $"--storage.tsdb.path={folder}/data", $"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver", "--log.level=error"]);
     }

@@ -27,6 +27,8 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
     private readonly Dictionary<string, MetricMetadata> metadata = new(StringComparer.Ordinal);
     private readonly Dictionary<LabelSet, TargetSeries> series = [];
     private readonly List<Label> labels = [];
+    private List<Line> page = [];
+    private List<Line> pageBefore = [];
     private List<TargetSeries> seen = [];
     private List<TargetSeries> seenBefore = [];
     private long scrape;
@@ -47,6 +49,7 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
     {
         target = changed;
         lines.Clear();
+        page.Clear();
     }
 
     /// <summary>The series with the labels of the target itself, such as up.</summary>
@@ -79,15 +82,30 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
         var (scraped, kept, added) = (0, 0, 0);
         string? error = null;
         var fault = ScrapeFault.None;
-        while (error is null && reader.Read())
+        (page, pageBefore) = (pageBefore, page);
+        page.Clear();
+        // Where in the page before this one is: mostly it is the same page with other values.
+        var at = 0;
+        while (error is null)
         {
+            reader.Expected = at < pageBefore.Count ? pageBefore[at].Text : null;
+            if (!reader.Read()) break;
             if (reader.Entry != ExpositionEntry.Sample)
             {
                 Describe(reader.Name, reader.Entry, reader.Detail);
                 continue;
             }
             scraped++;
-            if (!lines.TryGet(reader.Series, out var line))
+            Line? line;
+            if (reader.IsExpected)
+            {
+                line = pageBefore[at];
+            }
+            else if (lines.TryGet(reader.Series, out line))
+            {
+                at = line.Position;
+            }
+            else
             {
                 (line, fault, error) = Make(reader.Series, openMetrics);
                 if (line is null)
@@ -95,9 +113,12 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
                     error = $"{reader.Place}: {error}";
                     break;
                 }
-                lines.Add(reader.Series, line);
+                line.Text = lines.Add(reader.Series, line);
                 if (line.Series is not null) added++;
             }
+            at++;
+            line.Position = page.Count;
+            page.Add(line);
             line.SeenIn = scrape;
             if (line.Refusal is { } refusal) Refused.Add(refusal.Cause, 1, refusal.Detail);
             if (line.Series is not { } found) continue;
@@ -268,6 +289,12 @@ internal sealed class ExpositionIntake(ScrapeTarget target, SeriesRules rules)
         public (RefusalCause Cause, string Detail)? Refusal { get; init; }
 
         public long SeenIn { get; set; }
+
+        /// <summary>As the page has it.</summary>
+        public byte[] Text { get; set; } = [];
+
+        /// <summary>Its place in the newest page that had it.</summary>
+        public int Position { get; set; }
     }
 
     /// <summary>What is said about a family, with the bytes it was said in.</summary>

@@ -36,6 +36,10 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics) 
     /// <summary>What was read.</summary>
     public ExpositionEntry Entry { get; private set; }
 
+    public byte[]? Expected { readonly get; set; }
+
+    public bool IsExpected { get; private set; }
+
     /// <summary>Of a sample: name and labels as written, without the blanks behind.</summary>
     public ReadOnlySpan<byte> Series { get; private set; }
 
@@ -159,7 +163,8 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics) 
 
     private bool ReadSample(ReadOnlySpan<byte> current)
     {
-        var length = SeriesLength(current);
+        IsExpected = Expected is { } expected && current.StartsWith(expected) && EndsAt(current, expected.Length);
+        var length = IsExpected ? Expected!.Length : SeriesLength(current);
         if (length <= 0) return Fail(length == 0 ? "a metric name is expected" : "the labels do not end");
         Series = current[..length];
         var rest = current[length..];
@@ -214,6 +219,14 @@ internal ref struct ExpositionReader(ReadOnlySpan<byte> text, bool openMetrics) 
         if (!ExpositionNumber.TryParse(word, out _)) return false;
         rest = rest[word.Length..];
         return rest.IsEmpty || ExpositionNumber.TrySeconds(rest[1..], out _);
+    }
+
+    /// <summary>Whether a series that a line begins with is the line's: labels end with their brace, a bare name must go on neither with itself nor with labels.</summary>
+    private readonly bool EndsAt(ReadOnlySpan<byte> current, int length)
+    {
+        if (current[length - 1] == '}') return true;
+        if (length == current.Length || current[length] is not ((byte)' ' or (byte)'\t')) return false;
+        return openMetrics || !TrimStart(current[length..]).StartsWith("{"u8);
     }
 
     /// <summary>Bytes of name and labels; 0 where there is no name, -1 where the labels do not end.</summary>

@@ -6,6 +6,14 @@ internal interface IPageReader
     /// <summary>What was read.</summary>
     ExpositionEntry Entry { get; }
 
+    /// <summary>
+    /// A series that the next sample may well be of, in the bytes that an earlier <see cref="Series"/> was: pages mostly repeat the one before, and to compare is quicker than to find the end of the labels.
+    /// </summary>
+    byte[]? Expected { set; }
+
+    /// <summary>Of a sample: it is of the series that was expected.</summary>
+    bool IsExpected { get; }
+
     /// <summary>Of a sample: name and labels as text, which <see cref="SeriesText"/> makes labels of.</summary>
     ReadOnlySpan<byte> Series { get; }
 

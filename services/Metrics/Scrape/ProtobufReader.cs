@@ -26,6 +26,10 @@ internal sealed class ProtobufReader(ReadOnlyMemory<byte> body, bool native, boo
 
     public ExpositionEntry Entry => current.Entry;
 
+    public byte[]? Expected { get; set; }
+
+    public bool IsExpected => Expected is { } expected && Series.SequenceEqual(expected);
+
     public ReadOnlySpan<byte> Series => text.WrittenSpan[current.First];
 
     public double Value => current.Value;

@@ -36,6 +36,9 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
             var end = Math.Min(samples.Count, start + SamplesPerBatch);
             var columns = new Dictionary<string, SampleColumns>(StringComparer.Ordinal);
             var histograms = new Dictionary<string, List<TargetSample>>(StringComparer.Ordinal);
+            // Those of a target are mostly of one grain.
+            string? grainBefore = null;
+            SampleColumns? batch = null;
             for (var i = start; i < end; i++)
             {
                 var (series, time, value, histogram) = samples[i];
@@ -51,8 +54,9 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
                     some.Add(samples[i]);
                     continue;
                 }
-                if (!columns.TryGetValue(grain, out var batch)) columns.Add(grain, batch = pool.Rent(end - start));
-                batch.Add(series.Id, time, value);
+                if (!ReferenceEquals(grain, grainBefore) && !columns.TryGetValue(grain, out batch)) columns.Add(grain, batch = pool.Rent(end - start));
+                grainBefore = grain;
+                batch!.Add(series.Id, time, value);
             }
             var replies = await Task.WhenAll(columns.Select(c => AppendAsync(c.Key, c.Value, receivedUnixUs)).Concat(histograms.Select(h => AppendAsync(h.Key, h.Value, receivedUnixUs))));
             foreach (var (grain, of) in replies.SelectMany(r => r.Refused.Where(s => s.Cause != RefusalCause.UndeclaredSeries).Select(s => (r.Grain, s))))
@@ -69,12 +73,12 @@ internal sealed class TargetWriter(SeriesRouter router, SampleColumnsPool pool, 
 
     private async Task DeclareAsync(IReadOnlyList<TargetSample> samples, long scrape)
     {
-        var unknown = new HashSet<TargetSeries>();
+        HashSet<TargetSeries>? unknown = null;
         foreach (var (series, _, _, _) in samples)
         {
-            if (series.Grain is null && series.RetryIn <= scrape) unknown.Add(series);
+            if (series.Grain is null && series.RetryIn <= scrape) (unknown ??= []).Add(series);
         }
-        if (unknown.Count == 0) return;
+        if (unknown is null) return;
         var asked = unknown.ToArray();
         var routed = await router.DeclareAsync([.. asked.Select(s => s.Spec)]);
         for (var i = 0; i < asked.Length; i++)

@@ -16,7 +16,13 @@ internal sealed class TextTable<T> where T : class
 
     public bool TryGet(ReadOnlySpan<byte> text, [NotNullWhen(true)] out T? value) => lookup.TryGetValue(text, out value);
 
-    public void Add(ReadOnlySpan<byte> text, T value) => lookup[text] = value;
+    /// <summary>Adds an entry; returns the array that the text is kept in.</summary>
+    public byte[] Add(ReadOnlySpan<byte> text, T value)
+    {
+        var kept = text.ToArray();
+        entries.Add(kept, value);
+        return kept;
+    }
 
     public void Clear() => entries.Clear();
 

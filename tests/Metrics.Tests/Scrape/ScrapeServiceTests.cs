@@ -328,6 +328,30 @@ public sealed class ScrapeServiceTests
         Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("/api/v1/targets").DefaultTimeout()).StatusCode);
     }
 
+    /// <summary>What a page had before is tried first: that must never make one series of another, whatever the order is now.</summary>
+    [Fact]
+    public void Scrape_PagesInAnyOrder_HaveTheirValuesWithTheirSeries()
+    {
+        string[] series = ["a", "ab", "a{x=\"1\"}", "a{x=\"1}\"}", "a {x=\"2\"}", "a{x=\"1\",y=\"2\"}", "{\"a.b\"}", "{\"a.b\",x=\"1\"}", "a{}", "b\t{x=\"1\"}"];
+        var (jobs, _) = ScrapeFileTests.Parse("scrape_configs: [ { job_name: j } ]");
+        var target = TargetBuilder.Build(jobs[0], [new TargetGroup("s", ["h:1"], new Dictionary<string, string>())]).Active[0];
+        var intake = new ExpositionIntake(target, new SeriesRules());
+        var random = new Random(1);
+        for (var round = 0; round < 500; round++)
+        {
+            var shown = Enumerable.Range(0, series.Length).Where(_ => random.Next(4) > 0).ToArray();
+            if (random.Next(2) == 0) random.Shuffle(shown);
+            var page = string.Concat(shown.Select(i => $"# TYPE t{i} gauge\n{series[i]} {i}{(random.Next(2) == 0 ? " 5" : "")}\n")) + (random.Next(8) == 0 ? "broken{" : "");
+            var (samples, fresh) = (new TargetSamples(), new TargetSamples());
+            var result = intake.Read(Encoding.UTF8.GetBytes(page), PageFormat.Text, round, samples);
+            var alone = new ExpositionIntake(target, new SeriesRules()).Read(Encoding.UTF8.GetBytes(page), PageFormat.Text, round, fresh);
+            Assert.Equal((alone.Error, alone.Scraped, alone.Kept), (result.Error, result.Scraped, result.Kept));
+            Assert.Equal(fresh.Items.Select(s => (s.Series.Spec.Labels.ToString(), s.TimeMs, s.Value)), samples.Items.Select(s => (s.Series.Spec.Labels.ToString(), s.TimeMs, s.Value)));
+            if (random.Next(20) == 0) intake.Change(target);
+            if (random.Next(20) == 0) intake.Miss();
+        }
+    }
+
     [Fact]
     public void Scrape_ManyLines_AllocatesNothingPerLineOnceTheyAreKnown()
     {
