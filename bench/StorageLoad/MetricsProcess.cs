@@ -108,6 +108,13 @@ internal sealed class MetricsProcess : IAsyncDisposable
         string Mb(string name) => $"{values.GetValueOrDefault(name) / 1e6:N0} MB";
     }
 
+    /// <summary>What a counter says; 0 where it has not counted yet.</summary>
+    public async Task<double> CounterAsync(string name)
+    {
+        var line = (await http.GetStringAsync("/metrics")).Split('\n').FirstOrDefault(l => l.StartsWith(name, StringComparison.Ordinal));
+        return line is null ? 0 : double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture);
+    }
+
     public async ValueTask DisposeAsync()
     {
         Channel.Dispose();

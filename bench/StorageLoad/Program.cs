@@ -10,10 +10,11 @@ var step = new Option<int>("--step") { Description = "Seconds between them.", De
 var jitter = new Option<int>("--jitter") { Description = "Most milliseconds by which a round of samples is late.", DefaultValueFactory = _ => 0 };
 var keep = new Option<string?>("--folder") { Description = "Where the data is put and kept; otherwise in a temporary folder." };
 var set = new Option<string[]>("--set") { Description = "Further settings of the service, key=value.", DefaultValueFactory = _ => [] };
+var uptime = new Option<int>("--uptime") { Description = "Instead: 30 days of uptime of so many services, from rollups and from every sample." };
 
 var root = new RootCommand("Fills the Metrics service, which runs in a process of its own, and says what it takes: memory, disk, time to be there again after a restart, and the time of range queries.")
 {
-    series, services, samples, step, jitter, keep, set,
+    series, services, samples, step, jitter, keep, set, uptime,
 };
 root.SetAction(async (parsed, ct) =>
 {
@@ -21,6 +22,7 @@ root.SetAction(async (parsed, ct) =>
     var folder = parsed.GetValue(keep) is { } kept ? Directory.CreateDirectory(kept).FullName : Directory.CreateTempSubdirectory("vigil-storage-load-").FullName;
     try
     {
+        if (parsed.GetValue(uptime) is > 0 and var probed) return await Uptime.RunAsync(probed, folder, parsed.GetValue(set)!, ct);
         Console.WriteLine($"{shape.Series:N0} series of {shape.Services:N0} services, {shape.Samples:N0} samples each, every {shape.StepSeconds} s, of {Values.Mix}; SQLite, synchronous=FULL; {Environment.ProcessorCount} processors");
         var all = (double)shape.Series * shape.Samples;
         await using (var service = await MetricsProcess.StartAsync(folder, parsed.GetValue(set)!))

@@ -34,9 +34,11 @@ internal sealed class Checkpointer(
     public void Journaled(int bytes) => JournalBytes += bytes;
 
     /// <summary>Makes a checkpoint, or joins the one that is being made. False where it failed: the journal still has everything.</summary>
-    public Task<bool> RunAsync(long now) => running ?? StartAsync(now);
+    /// <param name="now">Milliseconds since 1970.</param>
+    /// <param name="leaving">It is the last one of this activation, which a stop waits for: what can wait is left to the next.</param>
+    public Task<bool> RunAsync(long now, bool leaving = false) => running ?? StartAsync(now, leaving);
 
-    private async Task<bool> StartAsync(long now)
+    private async Task<bool> StartAsync(long now, bool leaving)
     {
         var done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         running = done.Task;
@@ -47,12 +49,12 @@ internal sealed class Checkpointer(
             var calm = JournalBytes < options.CheckpointJournalBytes;
             await WriteAsync(now);
             // In a flood, which is when the journal and not the clock asks for checkpoints, the next journal needs the space at once.
-            if (calm)
+            if (calm && !leaving)
             {
                 await rollups.RunAsync(now);
                 await store.ShrinkAsync(CancellationToken.None);
             }
-            if (now - HourMs >= retainedAt)
+            if (now - HourMs >= retainedAt && !leaving)
             {
                 await RetainAsync(now);
                 retainedAt = now;

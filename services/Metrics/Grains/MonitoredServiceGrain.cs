@@ -72,7 +72,7 @@ internal sealed class MonitoredServiceGrain(
     {
         instruments.Series.Add(-state.Table.Count);
         // A checkpoint that is being made must not write over those of the next activation.
-        await (broken ? checkpointer.Running : checkpointer.RunAsync(Now()));
+        await (broken ? checkpointer.Running : checkpointer.RunAsync(Now(), leaving: true));
     }
 
     public async Task<DeclareReply> DeclareAsync(DeclareBatch batch)

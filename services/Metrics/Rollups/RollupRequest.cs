@@ -94,8 +94,7 @@ internal sealed class RollupSeries
         var others = roots.Count == 0 ? [] : Taken.Concat(before.Select(o => o.Rollup)).OrderBy(r => r.FirstTime).ToArray();
         foreach (var open in before)
         {
-            var (start, end) = (finer.FindIndex(f => f.FirstTime >= open.Rollup.FirstTime), finer.FindLastIndex(f => f.Through <= open.Rollup.Through));
-            var parts = start >= 0 && end >= start ? finer[start..(end + 1)] : [];
+            var parts = Within(finer, open.Rollup.Time);
             // Minutes are not there for every series, and pages may be damaged.
             if (parts.Sum(p => (long)p.Count) == open.Rollup.Count && parts.Count > 0) parts.ForEach(p => Place(p, resolution, request));
             else Open.Add(open);
@@ -116,6 +115,21 @@ internal sealed class RollupSeries
         }
         Open.RemoveAll(o => o.Rollup.FirstTime <= samplesGone);
         Taken.Sort(static (a, b) => a.FirstTime.CompareTo(b.FirstTime));
+    }
+
+    /// <summary>Those of a list, oldest first, that lie in a part of time.</summary>
+    private static List<Rollup> Within(List<Rollup> rollups, TimeRange time)
+    {
+        int low = 0, high = rollups.Count;
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            if (rollups[middle].FirstTime < time.First) low = middle + 1;
+            else high = middle;
+        }
+        var end = low;
+        while (end < rollups.Count && rollups[end].Through <= time.Last) end++;
+        return rollups[low..end];
     }
 
     private void Place(Rollup rollup, Resolution resolution, RollupRequest request)

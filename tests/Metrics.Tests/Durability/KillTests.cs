@@ -25,8 +25,9 @@ public sealed class KillTests
         // The moments differ from kill to kill, and are the same in each run as far as the machine is.
         var random = new Random(1);
         await using var target = await Target.StartAsync();
-        // Checkpoints, so that kills fall into them too.
-        await using var metrics = new MetricsProgram(("Metrics__CheckpointInterval", "00:00:02"), ("Metrics__ScrapeFile", "scrape.yml"), ("Rules__Directory", "rules"));
+        // Checkpoints, so that kills fall into them too; little memory and rollups at once, so that what is counted is read from these.
+        await using var metrics = new MetricsProgram(
+            ("Metrics__CheckpointInterval", "00:00:02"), ("Metrics__RollupDelay", "00:00:00"), ("Metrics__MaxSamplesInMemoryPerSeries", "160"), ("Metrics__ScrapeFile", "scrape.yml"), ("Rules__Directory", "rules"));
         await File.WriteAllTextAsync(Path.Combine(metrics.Folder, "scrape.yml"),
             $"scrape_configs:\n- job_name: scraped\n  scrape_interval: 1s\n  static_configs: [{{targets: ['{target.Address}']}}]\n");
         Directory.CreateDirectory(Path.Combine(metrics.Folder, "rules"));

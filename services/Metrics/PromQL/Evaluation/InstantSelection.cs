@@ -31,7 +31,7 @@ internal static class InstantSelection
             {
                 var time = (pinned ?? grid.TimeOf(step)) - offset;
                 next = next < 0 ? Evaluator.UpperBound(times, time) : Evaluator.Advance(times, next, time);
-                if (next == 0 || times[next - 1] <= time - LookbackOf(series, times[next - 1], lookback)) continue;
+                if (next == 0 || times[next - 1] <= time - LookbackOf(series, time, lookback)) continue;
                 if (histograms.IsEmpty && of is null)
                 {
                     var value = values[next - 1];
@@ -53,8 +53,8 @@ internal static class InstantSelection
         }
     }
 
-    // A rollup's last value stands until that of the next one may come.
-    private static long LookbackOf(SeriesSamples series, long time, long lookback) => time <= series.RolledThrough ? Math.Max(lookback, 2 * series.ResolutionMs) : lookback;
+    // Where there are no samples any more, a rollup's last value stands until that of the next one may come.
+    private static long LookbackOf(SeriesSamples series, long moment, long lookback) => moment <= series.RolledThrough ? Math.Max(lookback, 2 * series.ResolutionMs) : lookback;
 
     /// <summary>The value of each series at each step, interpolated between the samples around it; after the last sample, that one.</summary>
     public static VectorBlock Smoothed(Evaluator evaluator, VectorSelector selector, StepGrid grid)
