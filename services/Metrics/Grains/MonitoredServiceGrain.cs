@@ -32,7 +32,7 @@ internal sealed class MonitoredServiceGrain(
     private readonly JournalLine line = new();
     private readonly Queue<RowUnderWay> underWay = new();
     private readonly ConcurrentQueue<RowUnderWay> spare = new();
-    private readonly Dictionary<string, ulong> enqueued = new(StringComparer.Ordinal);
+    private readonly StreamPositions positions = new(settings.Value);
     private readonly Dictionary<LabelSet, int> declaring = [];
     private readonly Subscriptions subscriptions = new(settings.Value.MaxSubscribersPerShard);
     private readonly Followers followers = new();
@@ -57,7 +57,7 @@ internal sealed class MonitoredServiceGrain(
         (state, var bytes) = await StorageFailure.GuardAsync(
             store.LoadAsync(key, now - (long)options.MemoryWindow.TotalMilliseconds, now, cancellationToken), $"service \"{GrainKeys.ServiceOf(key)}\"", instruments, log);
         nextRow = state.AppliedRow + 1;
-        foreach (var (stream, position) in state.Streams) enqueued[stream] = position.Sequence;
+        positions.Restore(state);
         checkpointer = new Checkpointer(key, state, store, rollups, steps, options, instruments, log, bytes);
         notifier = new FollowerNotifier(key, subscriptions, followers, GrainFactory, log);
         instruments.Series.Add(state.Table.Count);
@@ -123,16 +123,13 @@ internal sealed class MonitoredServiceGrain(
     public ValueTask<AppendReply> AppendAsync(AppendBatch batch)
     {
         ThrowIfBroken();
-        if (batch.StreamId.Length > 0)
-        {
-            var known = enqueued.TryGetValue(batch.StreamId, out var last);
-            if (known && batch.Sequence <= last) return AlreadyStoredAsync(batch);
-            if (batch.Previous > last) return new(new AppendReply { Status = AppendStatus.PredecessorMissing });
-            if (!known && enqueued.Count >= options.MaxStreamsRemembered && !ForgetIdleStreams()) return new(new AppendReply { Status = AppendStatus.TooManyStreams });
-        }
+        if (positions.IsKnown(batch)) return AlreadyStoredAsync(batch);
+        var now = Now();
+        var status = positions.Check(batch, state, now);
+        if (status != AppendStatus.Stored) return new(new AppendReply { Status = status });
         var work = spare.TryDequeue(out var used) ? used : new RowUnderWay(key, spare);
-        RowEncoder.Encode(batch, work, state.Table, Now(), options);
-        if (batch.StreamId.Length > 0) enqueued[batch.StreamId] = batch.Sequence;
+        RowEncoder.Encode(batch, work, state.Table, now, options);
+        positions.Take(batch);
         if (work.Row.Data.Length > JournalCodec.HeaderBytes) return Store(work);
         work.Applied(Reply(work));
         return work.Reply;
@@ -320,17 +317,6 @@ internal sealed class MonitoredServiceGrain(
             Duplicates = tally.Duplicates,
             Refused = [.. tally.Refused.Select(r => new RefusedSamples { Series = r.Key.Series, Cause = r.Key.Cause, Samples = r.Value })],
         };
-    }
-
-    private bool ForgetIdleStreams()
-    {
-        var idle = Now() - (long)options.StreamMemory.TotalMilliseconds;
-        foreach (var (stream, _) in state.Streams.Where(s => s.Value.SeenAt < idle).ToArray())
-        {
-            state.Streams.Remove(stream);
-            enqueued.Remove(stream);
-        }
-        return enqueued.Count < options.MaxStreamsRemembered;
     }
 
     private LabelMatcher[][] Matchers(SelectRequest request)
