@@ -1,7 +1,7 @@
 namespace Vigil.Alerting.Grains;
 
-/// <summary>Keeps the newest changes in memory and wakes those who wait for the next.</summary>
-internal sealed class AlertFeedGrain(TimeProvider clock) : Grain, IAlertFeedGrain
+/// <summary>Keeps the newest changes in memory and wakes those who wait for the next, or when the service stops: a silo waits for calls that are under way.</summary>
+internal sealed class AlertFeedGrain(TimeProvider clock, IHostApplicationLifetime lifetime) : Grain, IAlertFeedGrain
 {
     /// <summary>Changes remembered.</summary>
     public const int Remembered = 1_000;
@@ -34,11 +34,11 @@ internal sealed class AlertFeedGrain(TimeProvider clock) : Grain, IAlertFeedGrai
         {
             try
             {
-                await more.Task.WaitAsync(patience, clock);
+                await more.Task.WaitAsync(patience, clock, lifetime.ApplicationStopping);
             }
-            catch (TimeoutException)
+            catch (Exception e) when (e is TimeoutException or OperationCanceledException)
             {
-                // Nothing happened; the caller asks again.
+                // Nothing happened; the caller asks again, later or elsewhere.
             }
         }
         var first = Math.Max(after, last - changes.Count) + 1;
