@@ -41,6 +41,11 @@ internal sealed class MetricsProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The part of it that is files, mostly the program's own: the system may drop it, and shares it among processes. 0 where the system does not say.</summary>
+    public long MappedFileBytes => File.Exists($"/proc/{process.Id}/status")
+        ? 1024 * long.Parse(File.ReadLines($"/proc/{process.Id}/status").First(l => l.StartsWith("RssFile:", StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture)
+        : 0;
+
     /// <summary>Processor time so far.</summary>
     public TimeSpan Cpu
     {

@@ -11,14 +11,20 @@ var jitter = new Option<int>("--jitter") { Description = "Most milliseconds by w
 var keep = new Option<string?>("--folder") { Description = "Where the data is put and kept; otherwise in a temporary folder." };
 var set = new Option<string[]>("--set") { Description = "Further settings of the service, key=value.", DefaultValueFactory = _ => [] };
 var uptime = new Option<int>("--uptime") { Description = "Instead: 30 days of uptime of so many services, from rollups and from every sample." };
+var growth = new Option<bool>("--growth") { Description = "Instead: how processor time and memory grow, from 10,000 series to a million." };
 
 var root = new RootCommand("Fills the Metrics service, which runs in a process of its own, and says what it takes: memory, disk, time to be there again after a restart, and the time of range queries.")
 {
-    series, services, samples, step, jitter, keep, set, uptime,
+    series, services, samples, step, jitter, keep, set, uptime, growth,
 };
 root.SetAction(async (parsed, ct) =>
 {
     var shape = new Shape(parsed.GetValue(series), parsed.GetValue(services), parsed.GetValue(samples), parsed.GetValue(step), parsed.GetValue(jitter));
+    if (parsed.GetValue(growth))
+    {
+        await Growth.RunAsync(parsed.GetResult(samples)!.Implicit ? Growth.Samples : shape.Samples, shape.StepSeconds, parsed.GetValue(set)!, ct);
+        return 0;
+    }
     var folder = parsed.GetValue(keep) is { } kept ? Directory.CreateDirectory(kept).FullName : Directory.CreateTempSubdirectory("vigil-storage-load-").FullName;
     try
     {
@@ -68,7 +74,7 @@ return await root.Parse(args).InvokeAsync();
 static async Task ReportAsync(string when, MetricsProcess service, long empty, Shape shape)
 {
     var resident = service.ResidentBytes;
-    Console.WriteLine($"memory {when}: {resident / 1e6:N0} MB resident, {resident / (double)shape.Series:N0} bytes a series" + (empty == 0 ? "" : $"; above the empty service's {empty / 1e6:N0} MB: {(resident - empty) / (double)shape.Series:N0} bytes a series"));
+    Console.WriteLine($"memory {when}: {resident / 1e6:N0} MB resident, {service.MappedFileBytes / 1e6:N0} MB of it program files; {resident / (double)shape.Series:N0} bytes a series" + (empty == 0 ? "" : $"; above the empty service's {empty / 1e6:N0} MB: {(resident - empty) / (double)shape.Series:N0} bytes a series"));
     Console.WriteLine($"    {await service.HeapAsync()}");
 }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
-using Orleans;
 using Vigil.Metrics.PromQL;
+using Orleans;
 
 namespace Vigil.Metrics.Series;
 

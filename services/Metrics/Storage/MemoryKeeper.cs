@@ -45,6 +45,7 @@ internal sealed class MemoryKeeper(SampleColumnsPool columns, CheckpointSteps st
         columns.Clear();
         steps.Clear();
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        NativeHeap.Trim();
         var after = GC.GetGCMemoryInfo(GCKind.FullBlocking);
         survived = after.HeapSizeBytes;
         MetricsLog.MemoryGivenBack(log, before.TotalCommittedBytes >> 20, after.TotalCommittedBytes >> 20, after.PauseDurations[0].TotalMilliseconds);
