@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
-using Vigil.Metrics.PromQL;
 using Orleans;
+using Vigil.Metrics.PromQL;
 
 namespace Vigil.Metrics.Series;
 
