@@ -49,10 +49,10 @@ internal sealed class RollupReader(MetricsInstruments instruments, ILogger<Rollu
             }
             if (resolution == Resolution.Minute) continue;
             if (gone[(int)resolution] > long.MinValue) damaged.Add(new Hole(new TimeRange(long.MinValue, gone[(int)resolution]), null));
-            roots = [.. roots.SelectMany(r => damaged.Where(d => r.Time.Overlaps(d.Time)).Select(d => d with { Time = r.Time.Within(d.Time) }))];
+            roots = [.. roots.SelectMany(r => damaged.Where(d => r.Time.Overlaps(d.Time)).Select(d => new Hole(r.Time.Within(d.Time), d.Damage ?? r.Damage)))];
         }
         var samplesGone = gone[(int)Resolution.Raw];
-        if (roots.Find(r => r.Damage is not null && r.Time.First <= samplesGone).Damage is { } damage && request.Boundaries is not null)
+        if (roots.Find(r => r.Damage is not null && r.Time.First <= samplesGone).Damage is { } damage)
             throw new InvalidDataException($"{damage.Message}, and its samples are deleted", damage);
         foreach (var series in all.Values) series.Settle(samplesGone);
         return new RollupsFound(all, await RolledPageAsync(connection, grain, bucket, ct).ConfigureAwait(false), TimeRange.Union(roots.Select(r => r.Time), 0), read);

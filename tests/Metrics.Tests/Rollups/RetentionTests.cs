@@ -59,6 +59,16 @@ public sealed class RetentionTests
         Assert.Equal(73, Assert.Single(matrix.Series).Count);
         Assert.Equal(all.Where(s => (s.Time - now) % Hour == 0 && s.Time >= now - 3 * Day).Select(s => s.Value), matrix.Series[0].Values.ToArray());
         Assert.Equal(all.Where(s => s.Time % Hour == 0 && s.Time > now - 4 * Day && s.Time <= now - 2 * Day).Average(s => s.Value), await host.ValueAsync("quantile_over_time(0.5, m[2d])", now - 2 * Day));
+
+        if (postgres is not null) return;
+        // Damaged days are made up for by hours, as long as these are there; beyond, it is said.
+        await host.ExecuteAsync("UPDATE metric_rollups SET data = zeroblob(100) WHERE resolution = 3");
+        Assert.Equal(3 * 5_760, await host.ValueAsync("count_over_time(m[3d])", now - Day));
+        foreach (var text in (string[])["sum_over_time(m[10d])", $"m @ {(now - 8 * Day + 20 * Hour) / 1000}"])
+        {
+            var refused = await Assert.ThrowsAsync<ServiceDefaults.RefusalException>(() => host.AskAsync(text, now));
+            Assert.Contains("damaged", refused.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
