@@ -7,6 +7,9 @@ internal static class QueryRun
 {
     private const double Tolerance = 1e-9;
 
+    // Not counted: until the runtime has compiled what is busy.
+    private const int WarmRounds = 3;
+
     public static async Task RunAsync(IReadOnlyList<string> names, Shape shape, int rounds, TimeSpan settle, string? only)
     {
         var receivers = new List<Receiver>();
@@ -32,6 +35,10 @@ internal static class QueryRun
         try
         {
             var remark = await CompareAsync(receivers, clients, question, shape);
+            for (var round = 0; round < WarmRounds; round++)
+            {
+                foreach (var client in clients) await client.TimeAsync(question, shape);
+            }
             var times = receivers.ConvertAll(_ => new List<TimeSpan>());
             var cpu = new double[receivers.Count];
             for (var round = 0; round < rounds; round++)
