@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Grpc.Core.Internal;
+using Microsoft.AspNetCore.Http;
 
 namespace Grpc.AspNetCore.Server.Internal;
 
@@ -28,7 +29,14 @@ internal sealed class RequestReader(ServerCall call, PipeReader body)
     public ValueTask<T> ReadSingleAsync<T>(Func<DeserializationContext, T> deserializer) where T : class
     {
         // A small request is mostly here as a whole when its call starts, and then nothing needs to wait.
-        if (body.TryRead(out var first)) Hold(first);
+        try
+        {
+            if (body.TryRead(out var first)) Hold(first);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            throw Reset(e);
+        }
         T? message = null;
         if (!holding || !TryTake(deserializer, out message) || !lastRead || !buffer.IsEmpty) return ReadRestAsync(deserializer, message);
         Release();
@@ -45,7 +53,7 @@ internal sealed class RequestReader(ServerCall call, PipeReader body)
             if (!buffer.IsEmpty) throw call.Refuse(StatusCode.Internal, "Additional data after the message received.");
             if (lastRead) break;
             Release();
-            Hold(await body.ReadAsync().ConfigureAwait(false));
+            Hold(await ReadBodyAsync(default).ConfigureAwait(false));
         }
         Release();
         Ended = true;
@@ -79,7 +87,7 @@ internal sealed class RequestReader(ServerCall call, PipeReader body)
             // All was looked at and is too little: the transport may go on receiving, and wakes us when there is more.
             if (holding) body.AdvanceTo(buffer.Start, buffer.End);
             holding = false;
-            Hold(await body.ReadAsync(cancellationToken).ConfigureAwait(false));
+            Hold(await ReadBodyAsync(cancellationToken).ConfigureAwait(false));
         }
     }
 
@@ -91,6 +99,22 @@ internal sealed class RequestReader(ServerCall call, PipeReader body)
         body.AdvanceTo(buffer.Start);
         buffer = default;
     }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> ReadBodyAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await body.ReadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            throw Reset(e);
+        }
+    }
+
+    /// <summary>The body breaks off a moment before the call counts as cancelled: that the caller went away is no fault of the handler.</summary>
+    private static RpcException Reset(IOException e) => new(new Status(StatusCode.Cancelled, "The call was cancelled by the caller.", e));
 
     private void Hold(ReadResult result)
     {
