@@ -1,4 +1,5 @@
 using System.Globalization;
+using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -87,14 +88,33 @@ public sealed class KillTests
         var found = new Dictionary<string, double>();
         foreach (var name in new[] { "scraped_total", "up", "recorded" })
         {
-            foreach (var one in (await client.QueryAsync($"count_over_time({name}[1d])").DefaultTimeout()).Vector!) found.Add(name + one.Series, one.Value);
+            foreach (var one in await AskAsync(client, $"count_over_time({name}[1d])")) found.Add(name + one.Series, one.Value);
         }
+        return found;
+    }
+
+    /// <summary>A client may take a while to find that what was killed is there again.</summary>
+    private static async Task<IReadOnlyList<SeriesValue>> AskAsync(VigilClient client, string expr)
+    {
+        IReadOnlyList<SeriesValue> found = [];
+        await Waiting.Until(async () =>
+        {
+            try
+            {
+                found = (await client.QueryAsync(expr).DefaultTimeout()).Vector!;
+                return true;
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.Unavailable)
+            {
+                return false;
+            }
+        }, "queries are answered", Patience);
         return found;
     }
 
     private static async Task EqualAsync(VigilClient client, string expr, double expected)
     {
-        var found = (await client.QueryAsync(expr).DefaultTimeout()).Vector!;
+        var found = await AskAsync(client, expr);
         Assert.True(found is [var one] && one.Value == expected, $"{expr}: {expected} expected, found {string.Join(", ", found.Select(f => f.Value))}");
     }
 
