@@ -48,7 +48,9 @@ public sealed class SignalTests
 
     private static Process Start(FakeIngestServer server)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet")
+        var dotnet = Environment.ProcessPath is { } host && Path.GetFileNameWithoutExtension(host) == "dotnet" ? host : "dotnet";
+        // What a shell starts in the background, as a CI may be, ignores SIGINT, and so would what it starts.
+        var start = new ProcessStartInfo("env")
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -57,7 +59,7 @@ public sealed class SignalTests
         // Where it was built with all that it needs by itself.
         var own = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
         var vigil = Path.Combine(own.Parent!.Parent!.FullName, "Vigil.Cli", own.Name, "vigil.dll");
-        foreach (var argument in new[] { vigil, "push", "--metrics", server.Address.ToString() }) start.ArgumentList.Add(argument);
+        foreach (var argument in new[] { "--default-signal=INT", dotnet, vigil, "push", "--metrics", server.Address.ToString() }) start.ArgumentList.Add(argument);
         start.Environment["NO_COLOR"] = "1";
         return new KilledProcess(start);
     }
