@@ -113,18 +113,16 @@ internal sealed class MetricsHost : IAsyncDisposable
         return response.ResultCase == QueryResponse.ResultOneofCase.Scalar ? response.Scalar : Xunit.Assert.Single(response.Vector.Samples).Value;
     }
 
-    public async Task StopAsync()
-    {
-        var stopped = app.StopAsync();
-        // Calls that wait for a moment, as long polls do, keep a silo from stopping: where the test's clock stands still, it has to go on for them.
-        while (clock is not null && await Task.WhenAny(stopped, Task.Delay(TimeSpan.FromSeconds(1))) != stopped) clock.Advance(TimeSpan.FromSeconds(1));
-        await stopped.DefaultTimeout();
-    }
+    /// <summary>With whatever clients and watches are open: nothing may wait for a clock that stands still.</summary>
+    public async Task StopAsync() => await app.StopAsync().DefaultTimeout();
 
     public async ValueTask DisposeAsync()
     {
         channel.Dispose();
-        await StopAsync();
+        var stopped = app.StopAsync();
+        // Calls of the test itself that wait for a moment keep a silo from stopping: where the test's clock stands still, it has to go on for them.
+        while (clock is not null && await Task.WhenAny(stopped, Task.Delay(TimeSpan.FromSeconds(1))) != stopped) clock.Advance(TimeSpan.FromSeconds(1));
+        await stopped.DefaultTimeout();
         await app.DisposeAsync();
         if (ownsDirectory) System.IO.Directory.Delete(Directory, recursive: true);
     }
